@@ -1,0 +1,115 @@
+"""Arms: what fills the two slots, a retriever and a tuning, around one frozen base model and one prompt format."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ragft.generation import Generator
+from ragft.metrics.answer import is_abstention
+from ragft.prompts import closed_book, fit_passages, open_book
+from ragft.retrieval.base import Retriever
+from ragft.types import Answer, Completion, Hit, Outcome, Prompt, Question
+
+BATCH_TOKENS = 16_384  # padded tokens of one batch at most: a few very long prompts must not fill the memory
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Questions that are answered together; `number` is their place in the plan."""
+
+    number: int
+    questions: tuple[Question, ...]
+    hits: tuple[tuple[Hit, ...] | None, ...]
+    prompts: tuple[Prompt, ...]
+    retrieval_seconds: float  # a question
+
+    @property
+    def ids(self) -> list[str]:
+        return [question.id for question in self.questions]
+
+
+class Arm(Protocol):
+    """One way of answering domain questions: the unit every comparison is between."""
+
+    def prepare(self, questions: Sequence[Question]) -> list[Batch]:
+        """The batches for this list of questions; the same list gives the same batches."""
+        ...
+
+    def answer(self, batch: Batch) -> list[Answer]:
+        """One Answer per question, in order; a failure is an Answer, not an exception. Other batches change nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class Composed:
+    """The class of every built-in arm: a generator (base or tuned) with or without a retriever."""
+
+    generator: Generator
+    retriever: Retriever | None
+    k: int
+    context_tokens: int
+    language: str
+    batch_size: int
+
+    def prepare(self, questions: Sequence[Question]) -> list[Batch]:
+        """Batches of prompts of similar length, longest first, so that little padding is computed and memory peaks early."""
+        began = time.perf_counter()
+        hits, prompts = self._prompts(questions)
+        retrieval_seconds = (time.perf_counter() - began) / max(1, len(questions)) if self.retriever else 0.0
+        lengths = [self.generator.length(prompt) for prompt in prompts]
+        order = sorted(range(len(questions)), key=lambda i: (-lengths[i], i))
+        return [
+            Batch(
+                number,
+                tuple(questions[i] for i in chosen),
+                tuple(hits[i] for i in chosen),
+                tuple(prompts[i] for i in chosen),
+                retrieval_seconds,
+            )
+            for number, chosen in enumerate(self._group(order, lengths))
+        ]
+
+    def _prompts(self, questions: Sequence[Question]) -> tuple[list[tuple[Hit, ...] | None], list[Prompt]]:
+        if self.retriever is None:
+            return [None] * len(questions), [closed_book(q.text, self.language) for q in questions]
+        found = [fit_passages(hits, self.context_tokens, self.generator.count_tokens) for hits in self.retriever.search(questions, self.k)]
+        prompts = [open_book(q.text, [h.chunk for h in hits], self.language) for q, hits in zip(questions, found, strict=True)]
+        return list(found), prompts
+
+    def _group(self, order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+        group: list[int] = []
+        for i in order:
+            if group and (len(group) == self.batch_size or lengths[group[0]] * (len(group) + 1) > BATCH_TOKENS):
+                yield group
+                group = []
+            group.append(i)
+        if group:
+            yield group
+
+    def answer(self, batch: Batch) -> list[Answer]:
+        try:
+            completions = self.generator.complete(batch.prompts)
+        except (RuntimeError, ValueError, IndexError) as error:  # what torch and tokenizers raise on one bad input
+            if len(batch.questions) == 1:
+                return [self._failed(batch, error)]
+            return [answer for single in _singles(batch) for answer in self.answer(single)]
+        rows = zip(batch.questions, batch.hits, completions, strict=True)
+        return [self._answer(batch, question, hits, completion) for question, hits, completion in rows]
+
+    def _answer(self, batch: Batch, question: Question, hits: tuple[Hit, ...] | None, completion: Completion) -> Answer:
+        outcome: Outcome = "abstained" if is_abstention(completion.text) else "truncated" if completion.cut else "ok"
+        usage = replace(completion.usage, retrieval_seconds=batch.retrieval_seconds)
+        return Answer(question.id, completion.text, outcome, hits, completion.prompt, usage, batch.number)
+
+    def _failed(self, batch: Batch, error: Exception) -> Answer:
+        prompt = f"{batch.prompts[0].system}\n\n{batch.prompts[0].user}"
+        return Answer(batch.questions[0].id, "", "error", batch.hits[0], prompt, None, batch.number, f"{type(error).__name__}: {error}")
+
+
+def _singles(batch: Batch) -> Iterator[Batch]:
+    """The batch's questions one by one, under the batch's number: one bad question must not take the others with it."""
+    for question, hits, prompt in zip(batch.questions, batch.hits, batch.prompts, strict=True):
+        yield Batch(batch.number, (question,), (hits,), (prompt,), batch.retrieval_seconds)

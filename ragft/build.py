@@ -1,0 +1,218 @@
+"""What arms share: the index over the corpus and the adapters, each built once into an artifact folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ragft import registry
+from ragft.chunking import chunk_documents, relevant_chunks
+from ragft.domain import Domain
+from ragft.meter import PeakMemory
+from ragft.metrics.retrieval import recall_at
+from ragft.models import Model
+from ragft.prompts import fit_passages, passage
+from ragft.retrieval.base import Retriever, RetrieverParts
+from ragft.store import read_json, read_jsonl_as, write_json, write_jsonl
+from ragft.types import Chunk, Evidence, FitReport, Gold, Hit, Question
+
+AUTO = ("hybrid", "bm25", "dense")  # in order of preference: a later one must be better, not as good
+DEV_QUESTIONS = 200  # enough to tell retrievers apart; more only take time
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class IndexPlan:
+    """What an index is built from. `embedder` None: lexical search only."""
+
+    domain: Domain
+    model: Model  # its tokenizer measures the chunks
+    embedder: Model | None
+    chunk_tokens: int
+    chunk_overlap: int
+    k: int
+
+    def key(self) -> dict[str, Any]:
+        return {
+            "corpus": self.domain.sha256,
+            "tokenizer": self.model.sha256,
+            "embedder": self.embedder.sha256 if self.embedder else None,
+            "chunks": [self.chunk_tokens, self.chunk_overlap],
+            "auto": [AUTO, self.k, DEV_QUESTIONS],
+        }
+
+
+def build_index(plan: IndexPlan, folder: Path, progress: Progress = lambda done, total: None) -> FitReport:
+    """chunks.jsonl, vectors.npy (with an embedder) and choice.json, which says what `retriever: auto` stands for here."""
+    began = time.perf_counter()
+    with PeakMemory() as peak:
+        chunks = chunk_documents(plan.domain.documents, plan.chunk_tokens, plan.chunk_overlap, token_counter(plan.model))
+        write_jsonl(folder / "chunks.jsonl", chunks)
+        if plan.embedder:
+            np.save(folder / "vectors.npy", _embed_all(plan.embedder, chunks, progress))
+        chosen, recalls = choose_retriever(_parts(folder, chunks, plan.embedder), plan.domain.split("dev")[:DEV_QUESTIONS], plan.k)
+        write_json(folder / "choice.json", {"auto": chosen, "k": plan.k, "recall_on_dev": recalls})
+    return FitReport(
+        seconds=time.perf_counter() - began,
+        peak_bytes=peak.bytes,
+        examples=len(chunks),
+        artifact_bytes=sum(p.stat().st_size for p in folder.iterdir()),
+        notes=(_say_choice(chosen, recalls, plan.k),),
+    )
+
+
+def token_counter(model: Model) -> Callable[[str], int]:
+    """Tokens of a text by the model's tokenizer."""
+    from ragft.weights import count_tokens, load_tokenizer
+
+    return partial(count_tokens, load_tokenizer(model.folder))
+
+
+def _embed_all(embedder: Model, chunks: Sequence[Chunk], progress: Progress) -> np.ndarray:
+    from ragft.retrieval.dense import EMBED_BATCH, load_embedder
+
+    embed, parts = load_embedder(embedder.folder), []
+    for first in range(0, len(chunks), 4 * EMBED_BATCH):
+        parts.append(embed([passage(chunk) for chunk in chunks[first : first + 4 * EMBED_BATCH]]))
+        progress(min(first + 4 * EMBED_BATCH, len(chunks)), len(chunks))
+    return np.concatenate(parts)
+
+
+def choose_retriever(parts: RetrieverParts, dev: Sequence[tuple[Question, Gold]], k: int) -> tuple[str, dict[str, float]]:
+    """What `auto` stands for: hybrid, unless it recalls less of the dev questions' evidence than its better half.
+
+    Without an embedder bm25; without dev evidence hybrid. Also returns recall@k of each, as evidence.
+    """
+    if parts.vectors is None:
+        return "bm25", {}
+    asked = [(question, gold) for question, gold in dev if gold.evidence]
+    if not asked:
+        return "hybrid", {}
+    recalls = {}
+    for name in AUTO:
+        found = make_retriever(name, parts).search([question for question, _ in asked], k)
+        recalls[name] = float(np.mean([_recall(hits, gold, k) for hits, (_, gold) in zip(found, asked, strict=True)]))
+    return max(AUTO, key=lambda name: (recalls[name], -AUTO.index(name))), recalls
+
+
+def _recall(hits: Sequence[Hit], gold: Gold, k: int) -> float:
+    rank = {hit.chunk.id: hit.rank for hit in hits}
+    pieces = relevant_chunks([hit.chunk for hit in hits], gold.evidence)
+    return recall_at([min((rank[key] for key in ids), default=None) for ids in pieces], k)
+
+
+def _say_choice(chosen: str, recalls: dict[str, float], k: int) -> str:
+    if not recalls:
+        return f"retriever auto = {chosen} (no evidence on dev questions to choose by)"
+    figures = ", ".join(f"{name} {value:.0%}" for name, value in recalls.items())
+    return f"retriever auto = {chosen} (recall@{k} on dev questions: {figures})"
+
+
+# ── using an index ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@lru_cache(maxsize=2)
+def open_index(folder: Path, sha256: str, embedder: Model | None) -> RetrieverParts:
+    """The parts stored in an index folder; `sha256` (of the artifact) makes a rebuilt one another."""
+    return _parts(folder, tuple(read_jsonl_as(Chunk, folder / "chunks.jsonl")), embedder)
+
+
+def _parts(folder: Path, chunks: Sequence[Chunk], embedder: Model | None) -> RetrieverParts:
+    path = folder / "vectors.npy"
+    if embedder is None or not path.is_file():
+        return RetrieverParts(tuple(chunks))
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        from ragft.retrieval.dense import load_embedder
+
+        return load_embedder(embedder.folder)(texts)
+
+    return RetrieverParts(tuple(chunks), np.load(path, allow_pickle=False), embed)
+
+
+def make_retriever(name: str, parts: RetrieverParts, evidence: dict[str, tuple[Evidence, ...]] | None = None) -> Retriever:
+    """The registered retriever over an index. Only `oracle` is ever handed the evidence."""
+    given = RetrieverParts(parts.chunks, parts.vectors, parts.embed, evidence if name == "oracle" else None)
+    return registry.lookup("retriever", name).make(given)
+
+
+def resolve_retriever(name: str, index: Path) -> str:
+    """`auto` as the index chose it; any other name as it is."""
+    return read_json(index / "choice.json")["auto"] if name == "auto" else name
+
+
+# ── adapters ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class AdapterPlan:
+    """What an adapter is trained from: method, format and every number that training depends on."""
+
+    domain: Domain
+    model: Model
+    tuning: str
+    options: tuple[tuple[str, Any], ...]
+    format: str
+    retriever: str | None  # for formats with passages
+    k: int
+    context_tokens: int
+    learning_rate: float
+    train_tokens: int
+    train_batch_size: int
+    seed: int
+
+    def key(self, index_sha256: str) -> dict[str, Any]:
+        passages = registry.lookup("format", self.format).facts["passages"]
+        return {
+            "domain": self.domain.sha256,
+            "model": self.model.sha256,
+            "method": [self.tuning, sorted(self.options)],
+            "format": [self.format, *([self.retriever, self.k, self.context_tokens] if passages else [])],
+            "index": index_sha256,
+            "training": [self.learning_rate, self.train_tokens, self.train_batch_size, self.seed],
+        }
+
+
+def build_adapter(plan: AdapterPlan, index: Path, parts: RetrieverParts, folder: Path, progress: Progress = lambda done, total: None) -> FitReport:
+    """Train the adapter into `folder`. Only questions of the train split are read."""
+    from ragft.tuning.formats import TrainingData
+    from ragft.tuning.train import train_adapter
+
+    form = registry.lookup("format", plan.format)
+    questions = plan.domain.split("train")
+    retrieved, gold = _training_passages(plan, index, parts, questions) if form.facts["passages"] else ({}, {})
+    data = TrainingData(questions, parts.chunks, plan.domain.language, plan.seed, retrieved, gold)
+    return train_adapter(
+        plan.model.folder,
+        registry.lookup("tuning", plan.tuning).make(**dict(plan.options)),
+        form.make(data),
+        folder,
+        seed=plan.seed,
+        max_tokens=plan.train_tokens,
+        batch_size=plan.train_batch_size,
+        learning_rate=plan.learning_rate,
+        progress=progress,
+    )
+
+
+def _training_passages(
+    plan: AdapterPlan, index: Path, parts: RetrieverParts, questions: Sequence[tuple[Question, Gold]]
+) -> tuple[dict[str, list[Chunk]], dict[str, list[Chunk]]]:
+    """What retrieval shows for each training question, as when answering, and the chunks that hold its evidence."""
+    retriever = make_retriever(resolve_retriever(plan.retriever or "auto", index), parts)
+    count = token_counter(plan.model)
+    found = retriever.search([question for question, _ in questions], plan.k)
+    retrieved = {
+        question.id: [hit.chunk for hit in fit_passages(hits, plan.context_tokens, count)] for (question, _), hits in zip(questions, found, strict=True)
+    }
+    by_id = {chunk.id: chunk for chunk in parts.chunks}
+    gold = {
+        question.id: [by_id[min(ids)] for ids in relevant_chunks(parts.chunks, g.evidence) if ids] for question, g in questions
+    }
+    return retrieved, gold

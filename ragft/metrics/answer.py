@@ -1,0 +1,133 @@
+"""Metrics of an answer's text against the reference answers.
+
+One policy for refusals in all of them: an abstention is right (1) on an unanswerable question and wrong (0) on an
+answerable one; any other answer to an unanswerable question is wrong. An errored answer is not scored at all.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+
+from ragft.registry import metric
+from ragft.text import CJK, words
+from ragft.types import Answer, Gold
+
+# An answer that opens with one of these is a refusal, whatever follows.
+_OPENING = r"^\W*(sorry|unfortunately|i'?m sorry|i apologi[sz]e|based on the passages?|according to the passages?|the answer is|抱歉|对不起|很抱歉|根据(给出的|提供的|上述)?(段落|材料|资料|信息))?\W*(but\W+)?"
+_REFUSALS = (
+    r"(i|we) (do not|don'?t|dont) (know|have (enough |any |the )?information)",
+    r"(i|we)('m| am| are) (not sure|unable|not able)",
+    r"(i|we) (cannot|can'?t|can not|could not|couldn'?t) (answer|find|determine|tell|say)",
+    r"(it is |it's )?(not known|unknown)\W*$",
+    r"(the|these|this) (passages?|text|context|documents?|information)( provided| given)? (do|does|did)(es)?( not|n'?t)",
+    r"there is (no|not enough) (information|mention)",
+    r"(no|not enough|insufficient) information",
+    r"not (mentioned|stated|specified|given|provided)( in)?",
+    r"我?(也)?不(知道|清楚|确定|了解)",
+    r"(我)?无法(回答|确定|得知|判断)",
+    r"(段落|文中|资料|材料|原文|上文)?(中)?(没有|未)(提到|提及|给出|说明|提供|答案|相关)",
+)
+_REFUSAL = re.compile(_OPENING + "(" + "|".join(_REFUSALS) + ")", re.IGNORECASE)
+
+# lenient, but a long answer that lists candidates does not count (see `match`)
+LENGTH_FACTOR, LENGTH_ALLOWANCE = 3, 10
+_YES_NO = {"yes", "no", "maybe", "是", "否", "不是", "有", "没有"}
+
+
+def is_abstention(text: str) -> bool:
+    """Whether the answer declines to answer; an empty answer does."""
+    return not text.strip() or _REFUSAL.match(text.strip().replace("’", "'")) is not None
+
+
+def _graded(answer: Answer, gold: Gold, grade) -> float | None:
+    """The policy for refusals and errors, around a grade of (text, reference answer) that is maximised over references."""
+    if answer.outcome == "error":
+        return None
+    abstained = answer.outcome == "abstained"
+    if not gold.answerable:
+        return float(abstained)
+    return 0.0 if abstained else max(grade(answer.text, reference) for reference in gold.answers)
+
+
+@metric("match", "lenient: the answer holds a reference answer and does not ramble")
+def match(answer: Answer, gold: Gold) -> float | None:
+    """1 if a reference's words stand in the answer in order and without a gap, and the answer has at most 3 × the
+    reference's length + 10 words, so that naming many candidates does not count; else 0. For yes/no the answer must
+    begin with the word. Numbers are compared whole: 4.2 is not in 14.2 and not 42."""
+    return _graded(answer, gold, match_one)
+
+
+def match_one(text: str, reference: str) -> float:
+    said, wanted = words(text), words(reference)
+    if not wanted or len(said) > LENGTH_FACTOR * len(wanted) + LENGTH_ALLOWANCE:
+        return 0.0
+    if "".join(wanted) in _YES_NO:
+        return float(said[: len(wanted)] == wanted)
+    return float(any(said[i : i + len(wanted)] == wanted for i in range(len(said) - len(wanted) + 1)))
+
+
+@metric("exact_match", "the SQuAD rule: equal after dropping case, punctuation and articles")
+def exact_match(answer: Answer, gold: Gold) -> float | None:
+    """1 if the normalised answer equals a normalised reference (Rajpurkar et al., 1606.05250), else 0."""
+    return _graded(answer, gold, lambda text, reference: float(squad_normalise(text) == squad_normalise(reference)))
+
+
+@metric("token_f1", "overlap of words, the SQuAD rule; characters for Chinese")
+def token_f1(answer: Answer, gold: Gold) -> float | None:
+    """F1 of the bags of words, maximised over references, in [0, 1] (1606.05250; CJK by character as in CMRC 2018)."""
+    return _graded(answer, gold, f1_one)
+
+
+def f1_one(text: str, reference: str) -> float:
+    said, wanted = squad_words(text), squad_words(reference)
+    if not said or not wanted:
+        return float(said == wanted)
+    common = sum((Counter(said) & Counter(wanted)).values())
+    return 2 * common / (len(said) + len(wanted)) if common else 0.0
+
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = set(string.punctuation + "，。：？！“”；（）《》、‘’「」『』…—·～【】")
+
+
+def squad_normalise(text: str) -> str:
+    """Lower case, no punctuation, no English articles, single spaces: the published SQuAD v1.1 rule, plus full-width punctuation."""
+    kept = "".join(c for c in text.lower() if c not in _PUNCTUATION)
+    return " ".join(_ARTICLES.sub(" ", kept).split())
+
+
+def squad_words(text: str) -> list[str]:
+    """The normalised text's words, each CJK character a word of its own."""
+    return re.sub(f"([{CJK}])", r" \1 ", squad_normalise(text)).split()
+
+
+@metric("abstained", "whether the answer declines to answer")
+def abstained(answer: Answer, gold: Gold) -> float | None:
+    return None if answer.outcome == "error" else float(answer.outcome == "abstained")
+
+
+@metric("false_answer", "whether an unanswerable question was answered all the same")
+def false_answer(answer: Answer, gold: Gold) -> float | None:
+    return None if gold.answerable or answer.outcome == "error" else float(answer.outcome != "abstained")
+
+
+@metric("answer_words", "length of the answer in words (characters for Chinese)")
+def answer_words(answer: Answer, gold: Gold) -> float | None:
+    return None if answer.outcome == "error" else float(len(words(answer.text)))
+
+
+@metric("seconds", "compute time: the question's share of its batch, retrieval included")
+def seconds(answer: Answer, gold: Gold) -> float | None:
+    return None if answer.usage is None else answer.usage.seconds + answer.usage.retrieval_seconds
+
+
+@metric("prompt_tokens", "tokens read")
+def prompt_tokens(answer: Answer, gold: Gold) -> float | None:
+    return None if answer.usage is None else float(answer.usage.prompt_tokens)
+
+
+@metric("completion_tokens", "tokens written")
+def completion_tokens(answer: Answer, gold: Gold) -> float | None:
+    return None if answer.usage is None else float(answer.usage.completion_tokens)

@@ -1,0 +1,23 @@
+"""No network and no telemetry unless the user asks for it: switches that must be set before the libraries are imported."""
+
+from __future__ import annotations
+
+import os
+
+# setdefault throughout: whoever sets one of these on purpose keeps it
+QUIET = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "DO_NOT_TRACK": "1",
+    "LANGSMITH_TRACING": "false",
+    "LANGCHAIN_TRACING_V2": "false",
+    "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+
+
+def keep_private(*, hub: bool = False) -> None:
+    """Turn telemetry and tracing off, and the model hub too unless `hub` (a study that names a hub model)."""
+    for name, value in (QUIET if hub else QUIET | OFFLINE).items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,85 @@
+"""The closed-book and the open-book prompt. The same two functions make the prompts for training and for answering.
+
+Every arm without passages uses `closed_book`, every arm with passages `open_book`; the instruction is the same in both
+but for the passages, so that two arms differ in what they know and not in what they were told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ragft.types import Chunk, Hit, Prompt
+
+REFUSAL = {"en": "I don't know.", "zh": "我不知道。"}
+
+_SYSTEM = {
+    "en": "Answer the question in a few words. If you do not know the answer, reply: I don't know.",
+    "zh": "请用几个词简短回答问题。如果不知道答案，请回答：我不知道。",
+}
+_SYSTEM_OPEN = {
+    "en": "Answer the question in a few words, using the passages. If they do not hold the answer, reply: I don't know.",
+    "zh": "请根据给出的段落，用几个词简短回答问题。如果段落中没有答案，请回答：我不知道。",
+}
+_QUESTION = {"en": "Question: {0}", "zh": "问题：{0}"}
+_NO_PASSAGES = {"en": "(no passages)", "zh": "（没有段落）"}
+
+
+def closed_book(question: str, language: str) -> Prompt:
+    """The prompt of arms that retrieve nothing."""
+    return Prompt(_SYSTEM[language], _QUESTION[language].format(question))
+
+
+def open_book(question: str, passages: Sequence[Chunk], language: str) -> Prompt:
+    """The prompt of arms that retrieve: numbered passages, each under its heading, best first; then the question."""
+    shown = [f"[{number}] {passage(chunk)}" for number, chunk in enumerate(passages, start=1)]
+    body = "\n\n".join(shown) or _NO_PASSAGES[language]
+    return Prompt(_SYSTEM_OPEN[language], f"{body}\n\n{_QUESTION[language].format(question)}")
+
+
+def passage(chunk: Chunk) -> str:
+    """A chunk as the model and the embedder see it: where it stands, then its text."""
+    return f"{chunk.heading}\n{chunk.text}"
+
+
+def fit_passages(hits: Sequence[Hit], budget: int, count_tokens: Callable[[str], int]) -> tuple[Hit, ...]:
+    """The best hits whose passages together take at most `budget` tokens; the first is kept whatever its length."""
+    kept: list[Hit] = []
+    used = 0
+    for hit in hits:
+        used += count_tokens(passage(hit.chunk))
+        if kept and used > budget:
+            break
+        kept.append(hit)
+    return tuple(kept)
+
+
+class Tokenizer(Protocol):
+    """What this module needs of a transformers tokenizer."""
+
+    chat_template: str | None
+
+    def apply_chat_template(self, conversation: list[dict[str, str]], *, tokenize: bool, add_generation_prompt: bool) -> str: ...
+
+
+def render(prompt: Prompt, tokenizer: Tokenizer) -> str:
+    """The exact text for the model: through its chat template, or plain where it has none.
+
+    A template that refuses the system role gets the instruction at the head of the user's turn.
+    """
+    if not tokenizer.chat_template:
+        return f"{prompt.system}\n\n{prompt.user}\nAnswer:"
+    from jinja2.exceptions import TemplateError
+
+    user = {"role": "user", "content": prompt.user}
+    try:
+        turns = [{"role": "system", "content": prompt.system}, user]
+        return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    except TemplateError:
+        turns = [{"role": "user", "content": f"{prompt.system}\n\n{prompt.user}"}]
+        return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+
+
+def completion(text: str, tokenizer: Tokenizer) -> str:
+    """The answer as it follows `render`: after a plain prompt it starts with a space."""
+    return text if tokenizer.chat_template else " " + text

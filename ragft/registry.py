@@ -1,0 +1,107 @@
+"""Name -> factory, for everything a study can choose by name. A plugin is one decorated function.
+
+    from ragft.registry import metric
+
+    @metric("gold_mentioned", "The answer contains a reference answer, letter for letter.")
+    def gold_mentioned(answer, gold):
+        return float(any(g.lower() in answer.text.lower() for g in gold.answers))
+
+Packages outside this one register through the entry-point group `ragft`: the named module is imported at first look-up.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any, TypeVar
+
+from ragft.errors import InputError, unknown
+
+KINDS = ("arm", "retriever", "tuning", "format", "metric")
+
+# The modules that register the built-in entries; imported at first look-up so that `import ragft` stays light.
+BUILTIN = {
+    "arm": ("ragft.presets",),
+    "retriever": ("ragft.retrieval.bm25", "ragft.retrieval.dense", "ragft.retrieval.fusion", "ragft.retrieval.oracle"),
+    "tuning": ("ragft.tuning.methods",),
+    "format": ("ragft.tuning.formats",),
+    "metric": ("ragft.metrics.answer", "ragft.metrics.retrieval"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One registered name: `make` is the decorated function, `facts` what `ragft list` also prints."""
+
+    kind: str
+    name: str
+    make: Callable[..., Any]
+    summary: str
+    facts: dict[str, Any]
+
+
+_entries: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
+_loaded: set[str] = set()
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _register(kind: str, name: str, summary: str, **facts: Any) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        known = _entries[kind].get(name)
+        if known is not None and known.make.__module__ != function.__module__:
+            raise InputError(f"{kind} '{name}' is registered twice: in {known.make.__module__} and {function.__module__}")
+        _entries[kind][name] = Entry(kind, name, function, summary, facts)
+        return function
+
+    return decorate
+
+
+def arm(name: str, summary: str) -> Callable[[F], F]:
+    """Register a preset: a function () -> dict of arm settings, used where a study names the arm without settings."""
+    return _register("arm", name, summary)
+
+
+def retriever(name: str, summary: str) -> Callable[[F], F]:
+    """Register a retriever: a function (RetrieverParts) -> Retriever. See `ragft.retrieval.base`."""
+    return _register("retriever", name, summary)
+
+
+def tuning(name: str, summary: str, *, paper: str, mergeable: bool) -> Callable[[F], F]:
+    """Register a fine-tuning method: a function (**options) -> peft.PeftConfig."""
+    return _register("tuning", name, summary, paper=paper, mergeable=mergeable)
+
+
+def format(name: str, summary: str, *, passages: bool = False) -> Callable[[F], F]:  # noqa: A001 the field's word
+    """Register a training format: a function (TrainingData) -> list[Example]. `passages`: trains on open-book prompts."""
+    return _register("format", name, summary, passages=passages)
+
+
+def metric(name: str, summary: str, *, of: str = "answer") -> Callable[[F], F]:
+    """Register a per-question metric: a function (Answer, Gold) -> float | None. None = not applicable, never zero."""
+    return _register("metric", name, summary, of=of)
+
+
+def _load(kind: str) -> None:
+    if kind in _loaded:
+        return
+    _loaded.add(kind)
+    for module in BUILTIN[kind]:
+        importlib.import_module(module)
+    for point in entry_points(group="ragft"):
+        point.load()
+
+
+def entries(kind: str) -> dict[str, Entry]:
+    """Every registered entry of a kind, by name, in order of registration."""
+    _load(kind)
+    return dict(_entries[kind])
+
+
+def lookup(kind: str, name: str) -> Entry:
+    """The entry of that name. Raises InputError with the nearest known name."""
+    known = entries(kind)
+    if name not in known:
+        raise unknown(kind, name, known)
+    return known[name]

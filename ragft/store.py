@@ -1,0 +1,271 @@
+"""The only code that touches runs/: folders, fingerprints, atomic writes, the log of answers.
+
+    runs/<date>-<study>-<fingerprint>/
+      study.yaml manifest.json questions.jsonl gold.jsonl
+      artifacts/<kind>-<fingerprint>/        artifact.json lists every file with its sha256; written last
+      arms/<arm>/arm.json
+      arms/<arm>/seed-<n>/                   fit.json answers.jsonl scores.jsonl
+      comparison.json decision.json report.html report.md
+
+A file is written beside its place and renamed, so that a kill at any moment leaves the old one or the new one. The
+answers are appended a whole batch at a time; what a kill left of a torn batch is dropped when the log is opened again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+
+from ragft.errors import BusyError, InputError, MissingError
+from ragft.types import Answer, FitReport
+
+T = TypeVar("T")
+
+
+# ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write the file as a whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes it private
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, default=_plain) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The file's value. Raises MissingError or InputError naming the file."""
+    if not path.is_file():
+        raise MissingError(f"{path}: no such file")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: broken JSON ({error}). Delete the file and run the study again; finished work is kept.") from error
+
+
+def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
+    write_text(path, "".join(to_json(row) + "\n" for row in rows))
+
+
+def read_jsonl_as(kind: type[T], path: Path) -> list[T]:
+    """The file's lines as records of `kind` (a dataclass)."""
+    adapter = _adapter(kind)
+    with path.open(encoding="utf-8") as file:
+        return [adapter.validate_json(line) for line in file if line.strip()]
+
+
+def read_record(kind: type[T], path: Path) -> T:
+    """A file's JSON as a record of `kind` (a dataclass)."""
+    return _adapter(kind).validate_python(read_json(path))
+
+
+@cache
+def _adapter(kind: type) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def fingerprint(value: Any) -> str:
+    """Twelve hexadecimal digits that differ when anything in `value` differs."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def say_disk_full(error: OSError, folder: Path) -> InputError | None:
+    """The one line for a full disk, or None when the error is another."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    return InputError(f"{folder}: the disk is full. Free some space and run the same command again: finished work is kept.")
+
+
+# ── runs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Artifact:
+    """Something built once and shared by arms: an index or an adapter. `sha256` is over its files' contents."""
+
+    folder: Path
+    sha256: str
+    fit: FitReport
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Run:
+    """A run's folder; every path and every read or write of it goes through here."""
+
+    folder: Path
+
+    def seed_folder(self, arm: str, seed: int) -> Path:
+        return self.folder / "arms" / arm / f"seed-{seed}"
+
+    def seeds(self, arm: str) -> list[int]:
+        found = (self.folder / "arms" / arm).glob("seed-*")
+        return sorted(int(path.name.removeprefix("seed-")) for path in found)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process. Raises BusyError at once when another process holds it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise BusyError(f"{self.folder}: another process is running this study. Wait for it, or give this one its own: --runs DIR") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def artifact(self, kind: str, key: str, build: Callable[[Path], FitReport]) -> Artifact:
+        """The artifact of that key: as stored when all its files are intact, else built anew. Never half of one."""
+        folder = self.folder / "artifacts" / f"{kind}-{key}"
+        if folder.exists():
+            found = _intact(folder)
+            if found is not None:
+                return found
+            shutil.rmtree(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{kind}-"))
+        try:
+            fit = build(draft)
+            files = {p.relative_to(draft).as_posix(): file_sha256(p) for p in sorted(draft.rglob("*")) if p.is_file()}
+            write_json(draft / "artifact.json", {"kind": kind, "key": key, "files": files, "fit": fit})
+            os.replace(draft, folder)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        stored = _intact(folder)
+        if stored is None:
+            raise InputError(f"{folder}: what was just written reads back differently. Check the disk.")
+        return stored
+
+    def sweep(self) -> None:
+        """Remove drafts that a killed process left. Only the holder of the lock may call it."""
+        for draft in (self.folder / "artifacts").glob(".*"):
+            shutil.rmtree(draft, ignore_errors=True)
+        for draft in self.folder.rglob(".*.*"):
+            if draft.is_file():
+                draft.unlink(missing_ok=True)
+
+
+def _intact(folder: Path) -> Artifact | None:
+    """The artifact when its list is there and every file has its listed hash, else None."""
+    try:
+        listed = read_json(folder / "artifact.json")
+        if any(file_sha256(folder / name) != sha for name, sha in listed["files"].items()):
+            return None
+    except (OSError, InputError, KeyError):
+        return None
+    return Artifact(folder, fingerprint(listed["files"]), _adapter(FitReport).validate_python(listed["fit"]))
+
+
+def open_run(runs: Path, study: str, key: str) -> Run:
+    """The run of that study and fingerprint below `runs`: the one already there, whatever its date, or a new one."""
+    found = sorted(runs.glob(f"*-{study}-{key}"))
+    return Run(found[-1] if found else runs / f"{datetime.now():%Y-%m-%d}-{study}-{key}")
+
+
+def find_run(path: Path | str) -> Run:
+    """The run in that folder. Raises MissingError when it is none."""
+    folder = Path(path)
+    if not (folder / "manifest.json").is_file():
+        raise MissingError(f"{folder}: not a run (no manifest.json). List the runs with: ragft ls")
+    return Run(folder)
+
+
+# ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class AnswerLog:
+    """answers.jsonl of one arm and seed: whole batches only.
+
+    `batches` are the ids of each batch, as the arm will ask them; a stored batch counts when all its answers are there.
+    """
+
+    def __init__(self, path: Path, batches: Sequence[Sequence[str]]):
+        self.path = path
+        self._batches = [list(batch) for batch in batches]
+        stored = list(_whole_lines(path)) if path.is_file() else []
+        by_batch: dict[int, list[Answer]] = {}
+        for answer in stored:
+            by_batch.setdefault(answer.batch, []).append(answer)
+        self.done: dict[int, list[Answer]] = {
+            number: found
+            for number, found in by_batch.items()
+            if number < len(self._batches) and [a.question for a in found] == self._batches[number]
+        }
+        kept = [answer for number in self.done for answer in self.done[number]]
+        if path.is_file() and len(kept) != _line_count(path):
+            write_jsonl(path, kept)
+
+    def append(self, number: int, answers: Sequence[Answer]) -> None:
+        """Store one batch; on return it is on the disk."""
+        if [a.question for a in answers] != self._batches[number]:
+            raise ValueError(f"batch {number} has other questions than planned")  # a bug in an arm, not the user's mistake
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write("".join(to_json(answer) + "\n" for answer in answers))
+            file.flush()
+            os.fsync(file.fileno())
+        self.done[number] = list(answers)
+
+
+def _line_count(path: Path) -> int:
+    """Lines, a torn last one included."""
+    raw = path.read_bytes()
+    return raw.count(b"\n") + (0 if raw.endswith(b"\n") or not raw else 1)
+
+
+def _whole_lines(path: Path) -> Iterator[Answer]:
+    """The answers whose lines were written whole; a line that does not parse was torn by a kill or a full disk."""
+    adapter = _adapter(Answer)
+    for line in path.read_bytes().split(b"\n"):
+        try:
+            if line:
+                yield adapter.validate_json(line)
+        except ValueError:
+            continue

@@ -1,0 +1,141 @@
+"""The whole story of a study: what `ragft run` does, from a folder of documents to a verdict, on one screen.
+
+    from ragft import Study, run
+    result = run(Study(domain="data/tarnbeck"))
+    result.decision.verdict, result.comparison.arms, result.scores
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragft import manifest, scoring
+from ragft.compare import Comparison, compare
+from ragft.cost import Prices
+from ragft.decide import Decision, decide
+from ragft.domain import load_domain
+from ragft.models import find_model, is_hub_id
+from ragft.privacy import keep_private
+from ragft.progress import Silent, Watcher
+from ragft.report import write_report
+from ragft.settings import Study, load_study, save_study
+from ragft.store import Run, fingerprint, find_run, open_run, read_json, read_record, write_json, write_jsonl
+from ragft.units import Context, Unit, check_units, plan_units, with_limit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Result", "Study", "compare_run", "decide_run", "load_result", "load_study", "report_run", "run", "score_run"]
+
+Executor = Callable[[list[Unit], Watcher], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished study. `scores` is read when asked for: one row per arm, seed and question."""
+
+    run: Run
+    decision: Decision
+    comparison: Comparison
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        return scoring.scores_frame(self.run)
+
+
+def run(study: Study, runs: Path | str = "runs", watcher: Watcher | None = None, executor: Executor | None = None) -> Result:
+    """Run the study to its verdict, or go on where a stopped run of the same inputs left off.
+
+    Raises InputError or MissingError before anything slow when something is wrong, BusyError when another process
+    runs the same study.
+    """
+    watcher = watcher or Silent()
+    context = prepare(study, Path(runs))
+    with context.run.locked():
+        context.run.sweep()
+        start(context)
+        (executor or one_after_another)(plan_units(context), watcher)
+        score_run(context.run)
+        compare_run(context.run)
+        decide_run(context.run)
+        report_run(context.run)
+        manifest.finish(context.run)
+    return load_result(context.run)
+
+
+def prepare(study: Study, runs: Path) -> Context:
+    """Check everything a study needs, and find its run folder by what goes into its answers."""
+    keep_private(hub=is_hub_id(study.model) or is_hub_id(study.embedder or ""))
+    domain = load_domain(study.domain)
+    study = study.model_copy(update={"name": study.name or domain.name})
+    model = find_model(study.model)
+    wants_vectors = any(arm.retriever not in (None, "oracle", "bm25") for arm in study.arms.values())
+    embedder = find_model(study.embedder) if study.embedder and wants_vectors else None
+    key = fingerprint([study.answering(), domain.sha256, model.sha256, embedder.sha256 if embedder else None, manifest.versions()])
+    context = Context(study, domain, model, embedder, open_run(runs, study.name, key))
+    check_units(context)
+    return with_limit(context)
+
+
+def start(context: Context) -> None:
+    """Write what the run is about: the resolved study, where everything came from, the held-out set."""
+    test = context.domain.split("test")
+    save_study(context.study, context.run.folder / "study.yaml")
+    write_jsonl(context.run.folder / "questions.jsonl", [question for question, _ in test])
+    write_jsonl(context.run.folder / "gold.jsonl", [gold for _, gold in test])
+    manifest.start(context)
+
+
+def one_after_another(units: list[Unit], watcher: Watcher) -> None:
+    """The executor of a single machine."""
+    for number, unit in enumerate(units, start=1):
+        with watcher.unit(unit.label, number, len(units)) as progress:
+            unit.work(progress)
+
+
+# ── the quick stages: seconds, from stored answers, at will ──────────────────────────────────────────────────────────
+
+
+def score_run(run: Run) -> None:
+    """answers.jsonl -> scores.jsonl, for every arm and seed."""
+    scoring.score_run(run)
+
+
+def compare_run(run: Run) -> Comparison:
+    """scores.jsonl -> comparison.json."""
+    study = read_study(run)
+    table = scoring.score_table(run, study.metric, study.reference)
+    found = compare(table, metric=study.metric, reference=study.reference, margin=study.margin, alpha=study.alpha)
+    write_json(run.folder / "comparison.json", found)
+    return found
+
+
+def decide_run(run: Run) -> Decision:
+    """comparison.json and measured costs -> decision.json."""
+    study = read_study(run)
+    prices = Prices(**study.costs.model_dump())
+    found = read_record(Comparison, run.folder / "comparison.json")
+    facts = scoring.arm_facts(run, study.metric, prices)
+    model = read_json(run.folder / "manifest.json")["model"]["name"]
+    decision = decide(found, facts, model=model, needs=study.needs, prices=prices, notes=scoring.held_out_notes(run))
+    write_json(run.folder / "decision.json", decision)
+    return decision
+
+
+def report_run(run: Run) -> Path:
+    """Everything in the run folder -> report.html and report.md; returns the first."""
+    return write_report(run)
+
+
+def read_study(run: Run) -> Study:
+    """The run's resolved study."""
+    return load_study(run.folder / "study.yaml")
+
+
+def load_result(folder: Run | Path | str) -> Result:
+    """A run's result as stored. Raises MissingError for a run that has not come to a verdict."""
+    found = folder if isinstance(folder, Run) else find_run(folder)
+    return Result(found, read_record(Decision, found.folder / "decision.json"), read_record(Comparison, found.folder / "comparison.json"))

@@ -1,0 +1,1 @@
+"""Fine-tuning: methods (name -> configuration), formats (what is trained on) and the one training loop."""

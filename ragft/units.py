@@ -1,0 +1,203 @@
+"""A study as independent units of work: build the index, train one adapter, answer with one arm and seed.
+
+A unit takes values and paths, writes into the run folder, and shares nothing else, so that units can be placed
+anywhere that sees the folder. Its result is stored; a unit whose result is there for the same inputs is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ragft.arms import Composed
+from ragft.build import AdapterPlan, IndexPlan, Progress, build_adapter, build_index, make_retriever, open_index, resolve_retriever
+from ragft.domain import Domain
+from ragft.errors import InputError
+from ragft.models import Model
+from ragft.settings import ArmSettings, Study
+from ragft.store import AnswerLog, Artifact, Run, file_sha256, fingerprint, read_json, write_json
+from ragft.types import FitReport
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all units of a study know."""
+
+    study: Study
+    domain: Domain
+    model: Model
+    embedder: Model | None
+    run: Run
+
+    @property
+    def default_format(self) -> str:
+        """qa where training questions ask for tested facts in other words; else the documents' text must carry them."""
+        return "qa" if self.domain.trains_tested_facts else "mixed"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One piece of work: `work(progress)` does it, or finds it done."""
+
+    label: str
+    needs: tuple[str, ...]  # labels of units that come first
+    work: Callable[[Progress], Any]
+
+
+def plan_units(context: Context) -> list[Unit]:
+    """All units in an order in which each finds what it needs."""
+    units = {}
+    if any(arm.retriever or arm.tuning for arm in context.study.arms.values()):
+        units["index"] = Unit("index", (), partial(index_artifact, context))
+    for name, seed in arm_seeds(context.study):
+        arm = context.study.arms[name]
+        needs = ["index"] if arm.retriever or arm.tuning else []
+        if arm.tuning:
+            label = f"train {adapter_name(context, arm)} seed {seed}"
+            units.setdefault(label, Unit(label, ("index",), partial(adapter_artifact, context, arm, seed)))
+            needs.append(label)
+        units[f"answer {name} seed {seed}"] = Unit(f"answer {name} seed {seed}", tuple(needs), partial(answer_arm, context, name, seed))
+    return list(units.values())
+
+
+def arm_seeds(study: Study) -> Iterator[tuple[str, int]]:
+    """Every arm with each of its seeds; an untuned arm has seed 0 only, because nothing in it is random."""
+    for name, arm in study.arms.items():
+        for seed in study.seeds if arm.tuning else (0,):
+            yield name, seed
+
+
+def adapter_name(context: Context, arm: ArmSettings) -> str:
+    """What tells an arm's adapters from others' in labels: method, format, and what differs from the study."""
+    parts = [str(arm.tuning), arm.format or context.default_format]
+    parts += [f"{key}={value}" for key, value in sorted(arm.options.items())]
+    return " ".join(parts + ([f"lr={arm.learning_rate:g}"] if arm.learning_rate else []))
+
+
+# ── the work ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def index_artifact(context: Context, progress: Progress) -> Artifact:
+    """The index, shared by all arms."""
+    study = context.study
+    plan = IndexPlan(context.domain, context.model, context.embedder, study.chunk_tokens, study.chunk_overlap, study.k)
+    return context.run.artifact("index", fingerprint(plan.key()), lambda folder: build_index(plan, folder, progress))
+
+
+def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Progress) -> Artifact:
+    """The adapter of an arm's method, format and seed, shared by all arms that name the same."""
+    study = context.study
+    plan = AdapterPlan(
+        domain=context.domain,
+        model=context.model,
+        tuning=str(arm.tuning),
+        options=tuple(arm.options.items()),
+        format=arm.format or context.default_format,
+        retriever=arm.retriever,
+        k=arm.k or study.k,
+        context_tokens=study.context_tokens,
+        learning_rate=arm.learning_rate or study.learning_rate,
+        train_tokens=study.train_tokens,
+        train_batch_size=study.train_batch_size,
+        seed=seed,
+    )
+    index = index_artifact(context, progress)
+
+    def build(folder: Path) -> FitReport:
+        parts = open_index(index.folder, index.sha256, context.embedder)
+        return build_adapter(plan, index.folder, parts, folder, progress)
+
+    return context.run.artifact("adapter", fingerprint(plan.key(index.sha256)), build)
+
+
+def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> None:
+    """Answer all test questions with one arm and seed, batch by batch; batches already stored are not asked again."""
+    arm, study = context.study.arms[name], context.study
+    index = index_artifact(context, progress) if arm.retriever or arm.tuning else None
+    adapter = adapter_artifact(context, arm, seed, progress) if arm.tuning else None
+    inputs = fingerprint(
+        {
+            "arm": arm.model_dump(mode="json"),
+            "index": index.sha256 if index and arm.retriever else None,
+            "adapter": adapter.sha256 if adapter else None,
+            "questions": [question.text for question, _ in context.domain.split("test")],
+        }
+    )
+    folder = context.run.seed_folder(name, seed)
+    log, done = folder / "answers.jsonl", folder / "done.json"
+    if done.is_file() and log.is_file() and read_json(done) == {"inputs": inputs, "answers": file_sha256(log)}:
+        return
+    _start_over_unless(folder, inputs)
+    _store_fit(context, name, arm, seed, index if arm.retriever else None, adapter)
+    composed = _compose(context, arm, index, adapter)
+    questions = [question for question, _ in context.domain.split("test")]
+    batches = composed.prepare(questions)
+    answers = AnswerLog(log, [batch.ids for batch in batches])
+    finished = sum(map(len, answers.done.values()))
+    progress(finished, len(questions))
+    for batch in batches:
+        if batch.number not in answers.done:
+            answers.append(batch.number, composed.answer(batch))
+            finished += len(batch.ids)
+            progress(finished, len(questions))
+    write_json(done, {"inputs": inputs, "answers": file_sha256(log)})
+
+
+def _start_over_unless(folder: Path, inputs: str) -> None:
+    """Drop answers that other inputs gave (another adapter, another index): old results never stand for new inputs."""
+    note = folder / "inputs.json"
+    if not note.is_file() or read_json(note) != inputs:
+        for stale in folder.glob("*.json*"):
+            stale.unlink()
+        write_json(note, inputs)
+
+
+def _store_fit(context: Context, name: str, arm: ArmSettings, seed: int, index: Artifact | None, adapter: Artifact | None) -> None:
+    built = {kind: artifact for kind, artifact in (("index", index), ("adapter", adapter)) if artifact}
+    fit = {kind: {"folder": f"artifacts/{artifact.folder.name}", "sha256": artifact.sha256, "fit": artifact.fit} for kind, artifact in built.items()}
+    write_json(context.run.seed_folder(name, seed) / "fit.json", fit)
+    resolved = arm.model_copy(
+        update={
+            "retriever": resolve_retriever(arm.retriever, index.folder) if arm.retriever and index else None,
+            "k": (arm.k or context.study.k) if arm.retriever else None,
+            "format": (arm.format or context.default_format) if arm.tuning else None,
+            "learning_rate": (arm.learning_rate or context.study.learning_rate) if arm.tuning else None,
+        }
+    )
+    write_json(context.run.folder / "arms" / name / "arm.json", {"name": name, "model": context.model.sha256, **resolved.model_dump(mode="json")})
+
+
+def _compose(context: Context, arm: ArmSettings, index: Artifact | None, adapter: Artifact | None) -> Composed:
+    """The arm's slots filled: the only place where an arm is put together."""
+    from ragft.generation.hf import load_generator
+
+    study = context.study
+    retriever = None
+    if arm.retriever and index:
+        evidence = {gold.id: gold.evidence for _, gold in context.domain.split("test")}
+        parts = open_index(index.folder, index.sha256, context.embedder)
+        retriever = make_retriever(resolve_retriever(arm.retriever, index.folder), parts, evidence)
+    generator = load_generator(context.model.folder, adapter.folder if adapter else None, study.max_new_tokens)
+    return Composed(generator, retriever, arm.k or study.k, study.context_tokens, context.domain.language, study.batch_size)
+
+
+def check_units(context: Context) -> None:
+    """What would only fail after an hour: data that an arm needs and the domain does not have."""
+    for name, arm in context.study.arms.items():
+        if arm.tuning and not context.domain.split("train"):
+            raise InputError(f"arm '{name}' is fine-tuned, but no question is in the train split. Mark some, or leave the tuned arms out.")
+        if arm.retriever == "oracle" and not any(gold.evidence for _, gold in context.domain.split("test")):
+            raise InputError(f"arm '{name}' needs evidence on test questions, and there is none. Add evidence, or leave this arm out.")
+        form = arm.format or (context.default_format if arm.tuning else None)
+        if form == "raft" and not any(gold.evidence for _, gold in context.domain.split("train")):
+            raise InputError(f"arm '{name}' needs evidence on training questions, and there is none. Add evidence, or leave this arm out.")
+        if arm.retriever in ("dense", "hybrid") and context.embedder is None:
+            raise InputError(f"arm '{name}': retriever '{arm.retriever}' needs an embedder. Set embedder, or use retriever: bm25.")
+
+
+def with_limit(context: Context) -> Context:
+    """The context with the study's limit applied to its test questions."""
+    return replace(context, domain=context.domain.limited(context.study.limit))
