@@ -6,15 +6,22 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from ragft.errors import InputError
+from ragft.text import CJK
 from ragft.types import Chunk, Document, Evidence, Span
 
-# Tried in order: before a heading, at a blank line, at a line end, after a sentence (English, Chinese), at a space, anywhere.
-SEPARATORS = [r"\n(?=#{1,6} )", r"\n\n+", r"\n", r"(?<=[.!?])\s", r"(?<=[。！？；])", r"\s", ""]
-_HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*$", re.MULTILINE)
+# Tried in order: before a heading, at a blank line, at a line end, after a sentence (English, Chinese), after a Chinese
+# comma, at a space, anywhere.
+SEPARATORS = [r"\n(?=#{1,6} )", r"\n\n+", r"\n", r"(?<=[.!?])\s", r"(?<=[。！？；])", r"(?<=[，、：])", r"\s", ""]
+_HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
+_FENCE = re.compile(r"^(```|~~~).*?(?:^\1|\Z)", re.MULTILINE | re.DOTALL)  # `# a comment` in code is no heading
+_WORD_START = re.compile(rf"(?<!\S)\S|[{CJK}]")
 
 
 def chunk_documents(documents: Sequence[Document], size: int, overlap: int, count_tokens: Callable[[str], int]) -> tuple[Chunk, ...]:
     """Chunks of every document, in order. `size` and `overlap` are tokens by `count_tokens`.
+
+    Documents are cut into pieces of `size - overlap` tokens, and each piece but a document's first is preceded by up to
+    `overlap` tokens of whole words before it. Every character that is no white space is in a chunk.
 
     Raises InputError when the overlap leaves no room for new text.
     """
@@ -22,53 +29,68 @@ def chunk_documents(documents: Sequence[Document], size: int, overlap: int, coun
 
     if not 0 <= overlap < size:
         raise InputError(f"chunk_overlap ({overlap} tokens) must be at least 0 and less than chunk_tokens ({size}).")
+    # LangChain's own overlap is not used: it returns texts, and where an overlapping text repeats, its place is lost
     splitter = RecursiveCharacterTextSplitter(
-        separators=SEPARATORS, is_separator_regex=True, keep_separator=True, chunk_size=size, chunk_overlap=overlap, length_function=count_tokens
+        separators=SEPARATORS, is_separator_regex=True, keep_separator=True, chunk_size=size - overlap, chunk_overlap=0, length_function=count_tokens
     )
-    return tuple(chunk for document in documents for chunk in _chunks(document, splitter.split_text(document.text)))
+    return tuple(chunk for document in documents for chunk in _chunks(document, splitter.split_text(document.text), overlap, count_tokens))
 
 
-def _chunks(document: Document, pieces: Sequence[str]) -> Iterator[Chunk]:
-    headings = [(m.start(), len(m[1]), m[2]) for m in _HEADING.finditer(document.text)]
-    previous = Span(document.id, -1, 0)
-    for piece in pieces:
-        # pieces come in order, and each brings something new: the first place that starts and ends later is the right one
-        start = document.text.find(piece, previous.start + 1)
-        while 0 <= start and start + len(piece) <= previous.end:
-            start = document.text.find(piece, start + 1)
-        if start < 0:
+def _chunks(document: Document, pieces: Sequence[str], overlap: int, count_tokens: Callable[[str], int]) -> Iterator[Chunk]:
+    fences = [m.span() for m in _FENCE.finditer(document.text)]
+    headings = [(m.start(), len(m[1]), m[2]) for m in _HEADING.finditer(document.text) if not any(start <= m.start() < end for start, end in fences)]
+    path = _HeadingPath(document.title, headings)
+    end = 0
+    for piece in filter(None, map(str.strip, pieces)):
+        # pieces follow each other with nothing but white space between them, so the first place after the last one is theirs
+        begin = document.text.find(piece, end)
+        if begin < 0 or document.text[end:begin].strip():
             raise AssertionError(f"{document.id}: the splitter returned text that is not in the document")
-        previous = Span(document.id, start, start + len(piece))
-        yield Chunk(f"{document.id}:{start}-{previous.end}", previous, piece, _heading_at(document.title, headings, start))
+        start = _reach_back(document.text, begin, overlap, count_tokens) if end and overlap else begin
+        end = begin + len(piece)
+        yield Chunk(f"{document.id}:{start}-{end}", Span(document.id, start, end), document.text[start:end], path.at(start))
 
 
-def _heading_at(title: str, headings: Sequence[tuple[int, int, str]], position: int) -> str:
-    """Title and the path of headings in force at that position, without repeating the title."""
-    path: list[tuple[int, str]] = []
-    for start, level, text in headings:
-        if start > position:
+def _reach_back(text: str, begin: int, overlap: int, count_tokens: Callable[[str], int]) -> int:
+    """Where the longest run of whole words of at most `overlap` tokens before `begin` starts; `begin` where none is short enough."""
+    first = max(0, begin - 20 * overlap)  # no tokenizer has tokens of 20 characters on average
+    best = begin
+    for word in reversed(list(_WORD_START.finditer(text, first, begin))):
+        if count_tokens(text[word.start() : begin]) > overlap:
             break
-        path = [(lv, t) for lv, t in path if lv < level] + [(level, text)]
-    return " > ".join([title] + [text for _, text in path if text != title])
+        best = word.start()
+    return best
+
+
+class _HeadingPath:
+    """Title and the path of headings in force at a position, asked for in rising order; the title is not repeated."""
+
+    def __init__(self, title: str, headings: Sequence[tuple[int, int, str]]):
+        self._title, self._ahead, self._path = title, list(reversed(headings)), list[tuple[int, str]]()
+
+    def at(self, position: int) -> str:
+        while self._ahead and self._ahead[-1][0] <= position:
+            _, level, text = self._ahead.pop()
+            self._path = [(lv, t) for lv, t in self._path if lv < level] + [(level, text)]
+        return " > ".join([self._title] + [text for _, text in self._path if text != self._title])
 
 
 def relevant_chunks(chunks: Sequence[Chunk], evidence: Sequence[Evidence]) -> list[frozenset[str]]:
     """For each piece of evidence, the ids of those of these chunks that hold it (see `holds`)."""
-    by_document: dict[str, list[Chunk]] = {}
+    by_document: dict[str, list[Chunk]] = {span.document: [] for piece in evidence for span in piece.spans}
     for chunk in chunks:
-        by_document.setdefault(chunk.span.document, []).append(chunk)
-    return [
-        frozenset(chunk.id for span in piece.spans for chunk in by_document.get(span.document, ()) if holds(chunk, span)) for piece in evidence
-    ]
+        if chunk.span.document in by_document:
+            by_document[chunk.span.document].append(chunk)
+    return [frozenset(chunk.id for span in piece.spans for chunk in by_document[span.document] if holds(chunk, span)) for piece in evidence]
 
 
 def holds(chunk: Chunk, span: Span) -> bool:
     """Whether the chunk has at least half of the quote's characters, or, of a quote longer than itself, is half made of it."""
-    shorter = min(span.end - span.start, chunk.span.end - chunk.span.start)
-    return 0 < shorter <= 2 * overlap(chunk.span, span)
+    shared = overlap(chunk.span, span)
+    # the white space at a cut, seldom more than two characters, is in neither chunk: halves of a quote may lack it
+    return shared > 0 and min(span.end - span.start, chunk.span.end - chunk.span.start) <= 2 * shared + 2
 
 
 def overlap(a: Span, b: Span) -> int:
     """Characters that both spans cover."""
     return max(0, min(a.end, b.end) - max(a.start, b.start)) if a.document == b.document else 0
-

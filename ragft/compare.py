@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.stats import false_discovery_control
 
 from ragft import stats
 from ragft.errors import InputError
-from ragft.stats import Estimate
+from ragft.scoretable import ArmScores, ScoreTable, table_of
+from ragft.stats import Estimate, SeedVariance
+
+__all__ = ["ArmScores", "Comparison", "Difference", "ScoreTable", "compare", "table_of"]
 
 MAX_MISSING = 0.05  # more unscored answers than this block a verdict
-
-
-@dataclass(frozen=True)
-class ArmScores:
-    """One arm's scores by one metric: (seeds, questions), NaN = unscored. `slots` say what fills the two slots."""
-
-    name: str
-    scores: np.ndarray
-    retriever: str | None
-    tuning: str | None
-    format: str | None = None
-    model: str = ""  # arms of another model are whole systems, outside the 2x2
-
-    @property
-    def deployable(self) -> bool:
-        return self.retriever != "oracle"
-
-
-@dataclass(frozen=True)
-class ScoreTable:
-    """All arms' scores of the same questions, in the same order."""
-
-    questions: tuple[str, ...]
-    documents: tuple[str, ...]  # the cluster of each question
-    strata: tuple[str, ...]
-    kinds: tuple[str, ...]
-    arms: tuple[ArmScores, ...]
-    hit: np.ndarray  # (questions,): 1 all evidence was retrieved by the reference, 0 not, NaN not applicable
-
-    def arm(self, name: str) -> ArmScores:
-        return next(arm for arm in self.arms if arm.name == name)
-
-    def find(self, *, retriever: bool, tuned: bool) -> list[ArmScores]:
-        """The deployable arms with or without a retriever and a tuning."""
-        return [a for a in self.arms if a.deployable and (a.retriever is not None) == retriever and (a.tuning is not None) == tuned]
+FEW_DOCUMENTS = 10  # below this the intervals' error rate is not the stated one: docs/statistics.md
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +29,7 @@ class ArmRow:
     low: float | None
     high: float | None
     seed_means: tuple[float, ...]
-    missing: float  # share of answers without a score
+    missing: float  # share of answers without a score, on questions that any arm has a score for
     worst: float  # the mean if every missing score were 0 …
     best: float  # … or 1
 
@@ -124,23 +94,25 @@ class Comparison:
     slices: tuple[SliceRow, ...]
     detectable: float | None  # the smallest gain over the margin that this study finds with 80 % power
     warnings: tuple[str, ...] = field(default=())
+    unscored: tuple[str, ...] = field(default=())  # arms without one question scored under every seed: no mean, so no row
 
     def row(self, arm: str) -> ArmRow:
         return next(row for row in self.arms if row.name == arm)
 
 
 def compare(table: ScoreTable, *, metric: str, reference: str, margin: float, alpha: float) -> Comparison:
-    """Compare all arms of a table. Raises InputError when the reference is not one of them."""
-    if reference not in [arm.name for arm in table.arms]:
-        raise InputError(f"the reference arm '{reference}' is not in this study. Known: {', '.join(a.name for a in table.arms)}.")
-    challengers = [arm for arm in table.arms if arm.deployable and arm.name != reference]
+    """Compare all arms of a table. Raises InputError when the reference is not one of them, or nothing can be compared."""
+    _check(table, metric, reference)
+    scored = [arm for arm in table.arms if arm.scored.any()]
+    unscored = tuple(arm.name for arm in table.arms if arm not in scored)
+    seeds = _seed_variances(table.arms)
     ref = table.arm(reference)
-    pooled = stats.pool([stats.between_seeds(stats.contrast_values([(1, a.scores), (-1, ref.scores)])) for a in table.arms if a.tuning])
+    challengers = [arm for arm in table.arms if arm.deployable and arm.name != reference]
     share = alpha / max(1, len(challengers))  # Bonferroni: the intervals and the decisions read off them hold together
-    differences = [_difference(table, arm, ref, margin, share, pooled) for arm in challengers]
-    bare = next(iter(table.find(retriever=False, tuned=False)), None)
-    against_base = [_difference(table, bare, arm, margin, share, pooled) for arm in table.arms if bare and arm.deployable and arm is not bare]
-    oracle = next((arm for arm in table.arms if not arm.deployable), None)
+    differences = _differences(table, [(arm, ref) for arm in challengers], margin, share, seeds)
+    bare = _bare(table, ref)
+    others = [(bare, arm) for arm in table.arms if bare and arm.deployable and arm is not bare]
+    oracle = next((arm for arm in sorted(table.arms, key=lambda arm: arm.tuning is not None) if not arm.deployable and arm is not ref), None)
     return Comparison(
         metric=metric,
         reference=reference,
@@ -149,67 +121,125 @@ def compare(table: ScoreTable, *, metric: str, reference: str, margin: float, al
         questions=len(table.questions),
         documents=len(set(table.documents)),
         family=tuple(arm.name for arm in challengers),
-        arms=tuple(_row(table, arm, pooled) for arm in table.arms),
-        challengers=tuple(_with_holm(differences)),
-        against_base=tuple(against_base),
-        ceiling=_difference(table, oracle, ref, margin, alpha, pooled) if oracle else None,
-        interactions=tuple(_interactions(table, ref, bare, alpha, pooled)) if bare else (),
-        slices=tuple(_slices(table, ref, pooled)),
-        detectable=_detectable(differences, margin, share),
-        warnings=tuple(_warnings(table, pooled)),
+        arms=tuple(_row(table, arm, seeds) for arm in scored),
+        challengers=tuple(_with_holm(differences, len(challengers))),
+        against_base=tuple(_differences(table, others, margin, share, seeds)),
+        ceiling=next(iter(_differences(table, [(oracle, ref)] if oracle else [], margin, alpha, seeds)), None),
+        interactions=tuple(_interactions(table, ref, bare, alpha, seeds)) if bare else (),
+        slices=tuple(_slices(table, ref)),
+        detectable=_detectable([d for d in differences if table.arm(d.arm).tuning] or differences, margin, share),
+        warnings=tuple(_warnings(table, seeds)),
+        unscored=unscored,
     )
 
 
-def _estimate(table: ScoreTable, parts: Sequence[tuple[float, ArmScores]], pooled: stats.SeedVariance, scale: float = 1.0) -> Estimate:
+def _check(table: ScoreTable, metric: str, reference: str) -> None:
+    names = [arm.name for arm in table.arms]
+    if reference not in names:
+        raise InputError(f"the reference arm '{reference}' is not in this study. Known: {', '.join(names)}.")
+    if not table.questions:
+        raise InputError("there is no test question, so nothing can be compared. Add questions, or give some of them the split 'test'.")
+    for arm in table.arms:
+        values = arm.scores[~np.isnan(arm.scores)]
+        if values.size and not 0 <= values.min() <= values.max() <= 1:
+            raise InputError(
+                f"metric '{metric}' is not a score from 0 to 1 (arm {arm.name} has {values.max():g}). Choose one that is, such as match."
+            )
+
+
+def _bare(table: ScoreTable, ref: ArmScores) -> ArmScores | None:
+    """The model alone: of the reference's own model where there is one."""
+    return next(iter(sorted(table.find(retriever=False, tuned=False), key=lambda arm: arm.model != ref.model)), None)
+
+
+def _seed_variances(arms: Sequence[ArmScores]) -> dict[str, SeedVariance]:
+    """How much each tuned arm's mean varies between training seeds: the pool's variance, or its own where that is larger.
+
+    Arms of the same tuning and format may share their adapters (lora and rag+lora do), so they bring degrees of freedom once.
+    """
+    own = {arm.name: stats.between_seeds(arm.scores) for arm in arms if arm.tuning}
+    adapters: dict[tuple[str | None, ...], int] = {}
+    for arm in arms:
+        if arm.tuning:
+            key = (arm.tuning, arm.format, arm.model)
+            adapters[key] = max(adapters.get(key, 0), own[arm.name].df)
+    pooled = SeedVariance(stats.pool(list(own.values())).variance, sum(adapters.values()))
+    return {name: stats.cautious(variance, pooled) for name, variance in own.items()}
+
+
+def _estimate(table: ScoreTable, parts: Sequence[tuple[float, ArmScores]], seeds: Mapping[str, SeedVariance]) -> Estimate:
+    """The mean of Σ weight x arm. Each separately trained arm brings its own seed variance, divided by its own seeds."""
     values = stats.contrast_values([(weight, arm.scores) for weight, arm in parts])
-    variance = stats.SeedVariance(pooled.variance * scale, pooled.df)
-    return stats.estimate(values, table.documents, any(arm.tuning for _, arm in parts), variance)
+    tuned = [(weight, arm) for weight, arm in parts if arm.tuning]
+    variances = [(weight, seeds[arm.name], len(values) if len(arm.scores) > 1 else 1) for weight, arm in tuned]
+    total = sum(weight**2 * known.variance / used for weight, known, used in variances)
+    df = min((known.df for _, known, _ in variances), default=0)
+    return stats.estimate(values, table.documents, bool(tuned), SeedVariance(total * len(values), df))  # estimate() divides by len(values)
 
 
-def _difference(table: ScoreTable, arm: ArmScores, other: ArmScores, margin: float, alpha: float, pooled: stats.SeedVariance) -> Difference:
-    # two separately trained arms bring two seed variances
-    found = _estimate(table, [(1, arm), (-1, other)], pooled, scale=2.0 if arm.tuning and other.tuning else 1.0)
-    return Difference(arm.name, other.name, found, *found.bounds(alpha), stats.p_above(found, margin), None)
-
-
-def _with_holm(differences: Sequence[Difference]) -> list[Difference]:
-    known = [d for d in differences if d.p_above_margin is not None]
-    adjusted = dict(zip([d.arm for d in known], stats.holm([d.p_above_margin or 0.0 for d in known]), strict=True))
-    return [Difference(d.arm, d.minus, d.estimate, d.low, d.high, d.p_above_margin, adjusted.get(d.arm)) for d in differences]
-
-
-def _row(table: ScoreTable, arm: ArmScores, pooled: stats.SeedVariance) -> ArmRow:
-    found = _estimate(table, [(1, arm)], pooled)
-    unscored = np.isnan(arm.scores)
-    return ArmRow(
-        name=arm.name,
-        estimate=found,
-        low=_clip(found.bounds(0.025)[0]),
-        high=_clip(found.bounds(0.025)[1]),
-        seed_means=tuple(float(m) for m in np.nanmean(arm.scores, axis=1)),
-        missing=float(unscored.mean()),
-        worst=float(np.where(unscored, 0.0, arm.scores).mean()),
-        best=float(np.where(unscored, 1.0, arm.scores).mean()),
-    )
-
-
-def _clip(bound: float | None) -> float | None:
-    """A mean score lies in [0, 1], and so does what is known of it."""
-    return None if bound is None else min(1.0, max(0.0, bound))
-
-
-def _interactions(table: ScoreTable, ref: ArmScores, base: ArmScores, alpha: float, pooled: stats.SeedVariance) -> list[Interaction]:
-    """One for each tuning that is there alone and with the reference's retriever; the same adapters serve both."""
+def _differences(
+    table: ScoreTable, pairs: Sequence[tuple[ArmScores, ArmScores]], margin: float, alpha: float, seeds: Mapping[str, SeedVariance]
+) -> list[Difference]:
+    """Every pair that shares at least one scored question; score differences lie in [-1, 1], and so do their bounds."""
     found = []
-    for tuned in table.find(retriever=False, tuned=True):
-        for both in table.find(retriever=True, tuned=True):
-            if (both.retriever, both.tuning, both.format, both.model) == (ref.retriever, tuned.tuning, tuned.format, tuned.model):
-                value = _estimate(table, [(1, both), (-1, ref), (-1, tuned), (1, base)], pooled, scale=2.0)
-                found.append(Interaction(base.name, ref.name, tuned.name, both.name, value, *value.bounds(alpha)))
+    for arm, other in pairs:
+        if (arm.scored & other.scored).any():
+            value = _estimate(table, [(1, arm), (-1, other)], seeds)
+            low, high = (_clip(bound, -1.0) for bound in value.bounds(alpha))
+            found.append(Difference(arm.name, other.name, value, low, high, stats.p_above(value, margin), None))
     return found
 
 
-def _slices(table: ScoreTable, ref: ArmScores, pooled: stats.SeedVariance) -> list[SliceRow]:
+def _with_holm(differences: Sequence[Difference], family: int) -> list[Difference]:
+    """With Holm's adjusted p; a challenger without a p-value still counts in the family, as p = 1."""
+    p_values = [1.0 if d.p_above_margin is None else d.p_above_margin for d in differences]
+    adjusted = stats.holm([*p_values, *[1.0] * (family - len(differences))])
+    return [replace(d, p_above_margin_holm=None if d.p_above_margin is None else p) for d, p in zip(differences, adjusted, strict=False)]
+
+
+def _row(table: ScoreTable, arm: ArmScores, seeds: Mapping[str, SeedVariance]) -> ArmRow:
+    found = _estimate(table, [(1, arm)], seeds)
+    low, high = (_clip(bound) for bound in found.bounds(0.025))
+    scores = arm.scores[:, table.applicable]
+    unscored = np.isnan(scores)
+    return ArmRow(
+        name=arm.name,
+        estimate=found,
+        low=low,
+        high=high,
+        seed_means=tuple(float(m) for m in np.nanmean(arm.scores, axis=1)),
+        missing=float(unscored.mean()),
+        worst=float(np.where(unscored, 0.0, scores).mean()),
+        best=float(np.where(unscored, 1.0, scores).mean()),
+    )
+
+
+def _clip(bound: float | None, least: float = 0.0) -> float | None:
+    """A mean score lies in [0, 1], and so does what is known of it."""
+    return None if bound is None else min(1.0, max(least, bound))
+
+
+def _interactions(table: ScoreTable, ref: ArmScores, base: ArmScores, alpha: float, seeds: Mapping[str, SeedVariance]) -> list[Interaction]:
+    """One for each tuning that is there alone and with the reference's retriever; the same adapters serve both."""
+    if ref.tuning or not ref.retriever or base.model != ref.model:
+        return []  # not the four corners of a 2x2
+    corners = [
+        (tuned, both)
+        for tuned in table.find(retriever=False, tuned=True)
+        for both in table.find(retriever=True, tuned=True)
+        if (both.retriever, both.tuning, both.format, both.model) == (ref.retriever, tuned.tuning, tuned.format, ref.model)
+        and (tuned.scored & both.scored & ref.scored & base.scored).any()
+        and tuned.model == ref.model
+    ]
+    found = []
+    for tuned, both in corners:
+        value = _estimate(table, [(1, both), (-1, ref), (-1, tuned), (1, base)], seeds)
+        found.append(Interaction(base.name, ref.name, tuned.name, both.name, value, *value.bounds(alpha / len(corners))))
+    return found
+
+
+def _slices(table: ScoreTable, ref: ArmScores) -> list[SliceRow]:
+    """Every arm in every slice that holds a scored question of it, with the seed variance of that slice."""
     labels = {
         "stratum": np.array(table.strata, dtype=object),
         "kind": np.array(table.kinds, dtype=object),
@@ -218,10 +248,14 @@ def _slices(table: ScoreTable, ref: ArmScores, pooled: stats.SeedVariance) -> li
     rows, p_values = [], []
     for name, column in labels.items():
         for value in dict.fromkeys(v for v in column if v):
-            part = _restrict(table, column == value)
+            part = table.restrict(column == value)
+            seeds = _seed_variances(part.arms)
             for arm in part.arms:
-                found = _estimate(part, [(1, arm)], pooled)
-                difference = _estimate(part, [(1, arm), (-1, part.arm(ref.name))], pooled) if arm.name != ref.name else None
+                if not arm.scored.any():
+                    continue
+                found = _estimate(part, [(1, arm)], seeds)
+                pair = [(arm, part.arm(ref.name))] if arm.name != ref.name else []
+                difference = next((d.estimate for d in _differences(part, pair, 0.0, 0.025, seeds)), None)
                 p = stats.p_above(difference, 0.0) if difference else None
                 p_values.append(None if p is None else min(1.0, 2 * min(p, 1 - p)))
                 low, high = (_clip(bound) for bound in found.bounds(0.025))
@@ -229,17 +263,8 @@ def _slices(table: ScoreTable, ref: ArmScores, pooled: stats.SeedVariance) -> li
     tested = [i for i, p in enumerate(p_values) if p is not None]
     adjusted = false_discovery_control([p_values[i] for i in tested]) if tested else []
     for i, q in zip(tested, adjusted, strict=True):
-        row = rows[i]
-        rows[i] = SliceRow(row.slice, row.value, row.arm, row.n, row.mean, row.low, row.high, row.minus_reference, float(q))
+        rows[i] = replace(rows[i], q=float(q))
     return rows
-
-
-def _restrict(table: ScoreTable, keep: np.ndarray) -> ScoreTable:
-    def pick(column: Sequence[str]) -> tuple[str, ...]:
-        return tuple(value for value, kept in zip(column, keep, strict=True) if kept)
-
-    arms = tuple(ArmScores(a.name, a.scores[:, keep], a.retriever, a.tuning, a.format, a.model) for a in table.arms)
-    return ScoreTable(pick(table.questions), pick(table.documents), pick(table.strata), pick(table.kinds), arms, table.hit[keep])
 
 
 def _detectable(differences: Sequence[Difference], margin: float, alpha: float) -> float | None:
@@ -249,25 +274,31 @@ def _detectable(differences: Sequence[Difference], margin: float, alpha: float) 
     return margin + max(known) if known else None
 
 
-def _warnings(table: ScoreTable, pooled: stats.SeedVariance) -> list[str]:
+def _warnings(table: ScoreTable, seeds: Mapping[str, SeedVariance]) -> list[str]:
+    """What a reader must know before trusting a number."""
     warnings = []
-    if len(set(table.documents)) < 10:
-        warnings.append(f"Only {len(set(table.documents))} documents carry the test questions: intervals are wide and rough. Ask about more documents.")
-    tuned = [arm for arm in table.arms if arm.tuning]
-    if tuned and pooled.df == 0:
-        warnings.append("Every tuned arm was trained with one seed only, so how much training runs differ is unknown and no tuned arm can be adopted.")
+    sizes = Counter(table.documents)
+    largest, most = sizes.most_common(1)[0]
+    if len(sizes) < FEW_DOCUMENTS:
+        carry = "document carries" if len(sizes) == 1 else "documents carry"
+        warnings.append(f"Only {len(sizes)} {carry} the test questions: intervals are wide and rough. Ask about more documents.")
+    elif most > len(table.documents) / 3:
+        warnings.append(f"{largest} carries {most} of the {len(table.documents)} test questions, so the result is mostly about that document.")
+    unasked = int((~table.applicable).sum())
+    if unasked:
+        warnings.append(f"{unasked} of the {len(table.questions)} test questions have no score in any arm; the results rest on the others.")
+    tuned = {arm.name: len(arm.scores) for arm in table.arms if arm.tuning}
+    if tuned and not any(variance.df for variance in seeds.values()):
+        warnings.append("No tuned arm has two scored seeds, so how much training runs differ is unknown and no tuned arm can be adopted.")
+    elif tuned and min(tuned.values()) < max(tuned.values()):
+        short = ", ".join(f"{name} {count}" for name, count in tuned.items() if count < max(tuned.values()))
+        warnings.append(f"Some tuned arms have fewer than {max(tuned.values())} seeds ({short}); their comparisons are less certain.")
     for arm in table.arms:
-        share = float(np.isnan(arm.scores).mean())
-        if share > 0:
-            warnings.append(f"{arm.name}: {share:.1%} of its answers failed and are not scored; differences rest on the other questions.")
+        failed = np.isnan(arm.scores[:, table.applicable])
+        if not arm.scored.any():
+            warnings.append(f"{arm.name}: no question has a score under every seed, so this arm is left out of all tables and differences.")
+        elif failed.any():
+            warnings.append(
+                f"{arm.name}: {100 * failed.mean():.1f} % of its answers failed and are not scored; differences rest on the other questions."
+            )
     return warnings
-
-
-def table_of(scores: Mapping[str, np.ndarray], documents: Sequence[str], **slots: Mapping[str, str | None]) -> ScoreTable:
-    """A table from plain arrays: arm -> (seeds, questions). `retriever` and `tuning` map arms to what fills the slot."""
-    n = len(documents)
-    arms = tuple(
-        ArmScores(name, np.atleast_2d(np.asarray(values, dtype=float)), slots.get("retriever", {}).get(name), slots.get("tuning", {}).get(name))
-        for name, values in scores.items()
-    )
-    return ScoreTable(tuple(map(str, range(n))), tuple(documents), ("",) * n, ("",) * n, arms, np.full(n, np.nan))

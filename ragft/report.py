@@ -1,5 +1,281 @@
-"""stub"""
+"""Run -> report.html (one file, opens offline) and report.md. Needs no model.
+
+    ragft report runs/2026-01-31-manuals-1f2e3d4c5b6a
+
+What the page says is worked out here and in `diagnosis`; charts are in `charts`, words and layout in `templates/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ragft import charts, diagnosis, numbers, registry, scoring
+from ragft.charts import IntervalRow, Line, StackRow
+from ragft.compare import ArmRow, Comparison, SliceRow
+from ragft.cost import ArmCost, Prices
+from ragft.diagnosis import PARTS, Losses
+from ragft.domain.splits import STRATA
+from ragft.material import Arm, Material, read_material
+from ragft.numbers import percent, signed
+from ragft.settings import Costs
 from ragft.store import Run, write_text
-def write_report(run: Run):
-    write_text(run.folder/"report.html","")
-    return run.folder/"report.html"
+from ragft.types import OUTCOMES, Answer, FitReport, Gold, Hit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TEMPLATES = Path(__file__).parent / "templates"
+STANDS_OUT = 0.05  # the q below which an exploratory difference is pointed out
+
+
+def write_report(run: Run) -> Path:
+    """Write report.html and report.md beside the run's results; returns the first."""
+    page = _page(read_material(run))
+    write_text(run.folder / "report.md", _environment(markdown=True).get_template("report.md").render(page))
+    write_text(run.folder / "report.html", _environment().get_template("report.html").render(page))
+    return run.folder / "report.html"
+
+
+def _environment(markdown: bool = False) -> Environment:
+    """Everything a template prints is escaped: for HTML by Jinja, for Markdown by `numbers.ordinary`."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=not markdown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=numbers.ordinary if markdown else None,
+    )
+    made.filters |= {name: getattr(numbers, name) for name in ("percent", "points", "signed", "seconds", "count", "size", "money")}
+    made.globals |= {"span": numbers.span, "NONE": numbers.NONE}
+    return made
+
+
+def _page(m: Material) -> dict[str, Any]:
+    """What the templates know."""
+    lost = diagnosis.losses(m.frame, m.comparison.metric, {gold.id: gold.answerable for gold in m.golds})
+    return {
+        "m": m,
+        "d": m.decision,
+        "c": m.comparison,
+        "metric_summary": registry.lookup("metric", m.comparison.metric).summary,
+        "arms": [_arm_view(m, row) for row in m.comparison.arms],
+        "outcomes": OUTCOMES,
+        "arms_chart": _arms_chart(m.comparison, m.decision.recommend),
+        "differences": [(d, diagnosis.meaning(d, m.comparison.margin)) for d in m.comparison.challengers],
+        "differences_chart": _differences_chart(m.comparison, m.decision.recommend),
+        "two_by_twos": [diagnosis.two_by_two(m.comparison, found) for found in m.comparison.interactions],
+        "interactions_chart": _interactions_chart(m.comparison),
+        "parts": PARTS,
+        "losses": lost,
+        "losses_chart": _losses_chart(lost),
+        "ladder": diagnosis.ladder(m.comparison, next((a.name for a in m.arms if not a.retriever and not a.tuning), None)),
+        "slices": _slices(m.comparison),
+        "strata": STRATA,
+        "stands_out": STANDS_OUT,
+        "retrieval": [_retrieval_view(m, arm) for arm in m.arms if arm.retriever],
+        "index_notes": list(dict.fromkeys(note for arm in m.arms for fit in [arm.fit("index", arm.seeds[0])] if fit for note in fit.notes)),
+        "adapters": _adapters(m.arms),
+        "formats": {key: entry.summary for key, entry in registry.entries("format").items()},
+        "costs": _costs(m),
+        "break_evens": [diagnosis.break_even_words(even, m.study.costs.questions_per_month) for even in m.decision.break_even],
+        "placeholder_prices": m.study.costs == Costs.model_validate({}),
+        "examples": _examples(m),
+        "settings": yaml.safe_dump({**m.study.model_dump(mode="json"), "domain": Path(m.study.domain).name}, sort_keys=False, allow_unicode=True),
+        "no_interval": diagnosis.no_interval,
+    }
+
+
+# ── arms and differences ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class ArmView:
+    """One line of the table of arms. Rates are shares; None: not applicable."""
+
+    arm: Arm
+    row: ArmRow
+    abstained: float | None
+    false_answers: float | None
+    seconds: float | None
+    prompt_tokens: float | None
+    trainable: int | None
+    outcomes: dict[str, int]
+    answers: int
+
+
+def _arm_view(m: Material, row: ArmRow) -> ArmView:
+    arm, part = m.arm(row.name), m.frame[m.frame["arm"] == row.name]
+    fit = arm.fit("adapter", arm.seeds[0])
+    outcomes: dict[str, int] = {outcome: int((part["outcome"] == outcome).sum()) for outcome in OUTCOMES}
+    if sum(outcomes.values()) != len(part):
+        raise AssertionError(f"{row.name}: outcomes {outcomes} do not add up to {len(part)} answers")
+    return ArmView(
+        arm=arm,
+        row=row,
+        abstained=_mean(part, "abstained"),
+        false_answers=_mean(part, "false_answer"),
+        seconds=_mean(part, "seconds"),
+        prompt_tokens=_mean(part, "prompt_tokens"),
+        trainable=fit.trainable_parameters if fit else None,
+        outcomes=outcomes,
+        answers=len(part),
+    )
+
+
+def _mean(frame: pd.DataFrame, column: str) -> float | None:
+    values = frame[column].dropna()
+    return float(values.mean()) if len(values) else None
+
+
+def _arms_chart(found: Comparison, recommend: str) -> str:
+    rows = []
+    for row in found.arms:
+        low, high = _hundred(row.low), _hundred(row.high)
+        interval = f", {diagnosis.no_interval(row.estimate)}" if low is None or high is None else f" ({low:.1f} to {high:.1f})"
+        dots = tuple(100 * mean for mean in row.seed_means) if len(row.seed_means) > 1 else ()
+        mean = row.estimate.mean
+        rows.append(IntervalRow(row.name, percent(mean) + interval, 100 * mean, low, high, dots, row.name == recommend))
+    highest = max(value for row in rows for value in (row.mean, row.high or 0.0, *row.dots))
+    title, unit = "Score of each arm with its 95 % interval.", f"{found.metric}, % of {found.questions} questions"
+    return charts.interval_chart(rows, charts.axis(0, max(highest, 1)), title=title, unit=unit)
+
+
+def _differences_chart(found: Comparison, recommend: str) -> str:
+    rows = [_signed_row(d.arm, d.estimate.mean, d.low, d.high, diagnosis.no_interval(d.estimate), d.arm == recommend) for d in found.challengers]
+    title = f"Each arm minus {found.reference}, with simultaneous intervals; the band is the margin of {100 * found.margin:g} points either way."
+    return _signed_chart(rows, 100 * found.margin, title)
+
+
+def _interactions_chart(found: Comparison) -> str:
+    rows = [_signed_row(i.both, i.estimate.mean, i.low, i.high, diagnosis.no_interval(i.estimate), False) for i in found.interactions]
+    return _signed_chart(rows, 100 * found.margin, "What both together bring beyond the plain sum, with its interval.")
+
+
+def _signed_row(label: str, mean: float, low: float | None, high: float | None, otherwise: str, strong: bool) -> IntervalRow:
+    note = f"{signed(mean)}, {otherwise}" if low is None else f"{signed(mean)} ({numbers.span(low, high)})"
+    return IntervalRow(label, note, 100 * mean, _hundred(low), _hundred(high), strong=strong)
+
+
+def _hundred(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _signed_chart(rows: Sequence[IntervalRow], margin: float, title: str) -> str:
+    values = [value for row in rows for value in (row.mean, row.low, row.high) if value is not None]
+    scale = charts.axis(min(-margin, *values), max(margin, *values)) if values else charts.axis(-margin, margin)
+    return charts.interval_chart(rows, scale, title=title, unit="percentage points", band=(-margin, margin), signed=True)
+
+
+# ── parts, slices, retrieval ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _losses_chart(lost: Sequence[Losses]) -> str:
+    rows = [StackRow(part.arm, f"{percent(part.share('right'))} right", part.shares) for part in lost]
+    return charts.stacked_chart(rows, PARTS, title="All answers of each arm by what became of them.")
+
+
+def _slices(found: Comparison) -> dict[str, dict[str, dict[str, SliceRow]]]:
+    """slice -> value -> arm -> row."""
+    tables: dict[str, dict[str, dict[str, SliceRow]]] = {}
+    for row in found.slices:
+        tables.setdefault(row.slice, {}).setdefault(row.value, {})[row.arm] = row
+    return tables
+
+
+def _retrieval_view(m: Material, arm: Arm) -> dict[str, Any]:
+    """Retrieval does not depend on the training seed, so one seed says it all."""
+    part = m.frame[(m.frame["arm"] == arm.name) & (m.frame["seed"] == arm.seeds[0])]
+    means = {name: _mean(part, name) for name in ("recall@k", "mrr", "ndcg@k")}
+    return {"arm": arm, "n": int(part["recall@k"].notna().sum()), **means}
+
+
+# ── training and cost ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """One fine-tuning as all its seeds, and the arms that share it."""
+
+    arms: tuple[str, ...]
+    arm: Arm
+    fits: tuple[FitReport, ...]
+    chart: str
+    keys: list[tuple[str, str, str]]  # label, colour, dashes of each curve
+
+    def mean(self, field: str) -> float:
+        """The mean over seeds of a field of FitReport."""
+        return sum(getattr(fit, field) for fit in self.fits) / len(self.fits)
+
+    @property
+    def notes(self) -> list[str]:
+        return list(dict.fromkeys(note for fit in self.fits for note in fit.notes))
+
+
+def _adapters(arms: Iterable[Arm]) -> list[Adapter]:
+    groups: dict[tuple[str, ...], list[Arm]] = {}
+    for arm in arms:
+        if arm.tuning:
+            groups.setdefault(tuple(arm.built[seed]["adapter"]["folder"] for seed in arm.seeds), []).append(arm)
+    return [_adapter(group) for group in groups.values()]
+
+
+def _adapter(arms: Sequence[Arm]) -> Adapter:
+    arm, names = arms[0], tuple(arm.name for arm in arms)
+    fits = {seed: fit for seed in arm.seeds if (fit := arm.fit("adapter", seed))}
+    curves = [Line(f"seed {seed}", charts.smooth(fit.loss, max(1, len(fit.loss) // 12))) for seed, fit in fits.items() if fit.loss]
+    title = f"Training loss of {', '.join(names)}."
+    chart = charts.line_chart(curves, title=title, x_unit="training tokens", y_unit="loss, nats a label token") if curves else ""
+    return Adapter(names, arm, tuple(fits.values()), chart, charts.line_keys(curves))
+
+
+def _costs(m: Material) -> dict[str, ArmCost]:
+    """Of the arms that could be deployed."""
+    facts = scoring.arm_facts(m.run, m.comparison.metric, Prices(**m.study.costs.model_dump()))
+    return {name: found.cost for name, found in facts.items() if found.cost and found.retriever != "oracle"}
+
+
+# ── examples ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _examples(m: Material) -> list[dict[str, Any]]:
+    """The chosen questions, each with every arm's answer of its lowest seed and what the arms were shown."""
+    marks = diagnosis.marks(m.frame, m.comparison.metric, {arm.name: arm.seeds[0] for arm in m.arms}, m.golds)
+    golds, answers = {gold.id: gold for gold in m.golds}, {arm.name: m.answers(arm) for arm in m.arms}
+    return [
+        {
+            "choice": choice,
+            "question": m.questions[choice.question],
+            "gold": golds[choice.question],
+            "answers": [(arm, answers[arm.name][choice.question], marks[choice.question][arm.name]) for arm in m.arms],
+            "shown": _shown({arm.name: answers[arm.name][choice.question] for arm in m.arms}, golds[choice.question]),
+        }
+        for choice in diagnosis.choose_examples(marks, m.golds, m.comparison.reference, diagnosis.rival(m.comparison, m.decision.recommend, m.arms))
+    ]
+
+
+def _shown(answers: Mapping[str, Answer], gold: Gold) -> list[dict[str, Any]]:
+    """What the arms were given, once for all arms with the same prompt."""
+    groups: dict[str, list[str]] = {}
+    for name, answer in answers.items():
+        groups.setdefault(answer.prompt, []).append(name)
+    spans = [span for piece in gold.evidence for span in piece.spans]
+
+    def passage(hit: Hit) -> dict[str, Any]:
+        return {"hit": hit, "pieces": diagnosis.marked(hit.chunk.text, hit.chunk.span, spans)}
+
+    return [
+        {
+            "arms": names,
+            "prompt": prompt,
+            "passages": [passage(hit) for hit in answers[names[0]].hits or ()],
+            "retrieves": answers[names[0]].hits is not None,
+        }
+        for prompt, names in groups.items()
+    ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +108,9 @@ class Study(_Strict):
         return self
 
 
-def presets(names: list[str]) -> dict[str, Any]:
+def presets(names: list[str]) -> dict[str, ArmSettings]:
     """Arm settings by name. Raises InputError for a name that is no preset."""
-    return {name: registry.lookup("arm", name).make() for name in names}
+    return {name: ArmSettings(**registry.lookup("arm", name).make()) for name in names}
 
 
 def _check_arm(name: str, arm: ArmSettings) -> None:
@@ -166,16 +168,28 @@ def _first_problem(path: Path, text: str, error: ValidationError) -> str:
 
 
 def _line_of(text: str, place: list[str], message: str) -> int:
-    """The line of the key at `place`; of the quoted name in the message where that stands below it."""
-    node, line = yaml.compose(text, Loader=yaml.SafeLoader), 1
-    quoted = message.split("'")[1] if message.count("'") >= 2 else ""
-    for part in [*place, quoted]:
+    """The line that a message is about: of the name it quotes, else of the key at `place`, else of a key it mentions."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    node = root
+    for part in place:
         pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        for key, value in pairs:
-            if part and part in (key.value, getattr(value, "value", None)):
-                node, line = value, key.start_mark.line + 1
-                break
-    return line
+        node = next((value for key, value in pairs if key.value == part), node)
+    words = [*re.findall(r"'([^']+)'", message), *reversed(place), *re.findall(r"\w+", message)]
+    for scope in (node, root):
+        lines = dict(reversed(list(_scalars(scope))))  # the first line of each
+        found = next((lines[word] for word in words if word in lines), None)
+        if found is not None:
+            return found
+    return 1
+
+
+def _scalars(node: yaml.Node) -> Iterator[tuple[str, int]]:
+    """Every key and plain value below a node, with its line."""
+    if isinstance(node, yaml.ScalarNode):
+        yield node.value, node.start_mark.line + 1
+    for child in node.value if isinstance(node, yaml.CollectionNode) else ():
+        for part in child if isinstance(child, tuple) else (child,):
+            yield from _scalars(part)
 
 
 def _apply(raw: dict[str, Any], change: str) -> None:

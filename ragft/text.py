@@ -6,29 +6,36 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-# Han, kana and Hangul: scripts written without spaces are segmented by character, the published rule of CMRC 2018.
-CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af"
+# Han, kana and Hangul are segmented by character, the published rule of CMRC 2018 (々 and 〇 belong to the Han script).
+CJK = "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\U00020000-\U0003ffff"
 _CJK_CHARACTER = re.compile(f"[{CJK}]")
-# A number keeps its decimal point, sign and inner separators: 4.2 must never become 42.
-_WORD = re.compile(rf"[{CJK}]|[-+]?\d+(?:[.,:/]\d+)*|[^\W\d_{CJK}]+|\d+", re.UNICODE)
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+# Vowel signs and accents that stand as characters of their own (Hindi, Thai, Arabic …): part of a word, but no \w for `re`.
+_MARKS = "".join(c for c in map(chr, range(0x300, 0x1B00)) if unicodedata.category(c) in ("Mn", "Mc"))
+_LETTERS = rf"[^\W\d_{CJK}](?:[^\W\d_{CJK}]|[{_MARKS}])*"
+# A number keeps its sign, decimal point, inner separators and exponent: 4.2 is never 42. After a letter or a digit, as in
+# KX-300 and 10-20, the dash is no sign. C++ and C# keep what tells them from C.
+_NUMBER = r"(?:(?<!\w)[-+])?\d+(?:[.,:/]\d+)*(?:e[-+]?\d+\b)?"
+_WORD = re.compile(rf"[{CJK}]|{_NUMBER}|{_LETTERS}(?:\+\+|#(?!\w))?")
+_THOUSANDS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?!\d)")
+# NFKC would turn 10² into 102 and 6½ into 61⁄2
+_SMALL_DIGIT = re.compile(r"(?<=\d)(?=[\u00b2\u00b3\u00b9\u00bc-\u00be\u2070\u2074-\u2079\u2080-\u2089\u2150-\u215e])")
+_DASHES = str.maketrans({"−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "⁄": "/"})
 
 
 def normalise(text: str) -> str:
     """Unicode NFKC (full-width forms become ASCII), typographic dashes as `-`, lower case."""
-    text = unicodedata.normalize("NFKC", text).replace("−", "-").replace("–", "-").replace("—", "-")
-    return text.casefold()
+    return unicodedata.normalize("NFKC", _SMALL_DIGIT.sub(" ", text)).translate(_DASHES).casefold()
 
 
 def words(text: str) -> list[str]:
     """Words, numbers and CJK characters of the normalised text, in order; `1,200` reads as `1200`."""
-    return _WORD.findall(_THOUSANDS.sub("", normalise(text)))
+    return _WORD.findall(_THOUSANDS.sub(lambda found: found[0].replace(",", ""), normalise(text)))
 
 
 def cjk_share(text: str) -> float:
     """The share of letters that are Chinese, Japanese or Korean, in [0, 1]; 0 for a text without letters."""
     letters = sum(1 for c in text if c.isalpha())
-    return len(_CJK_CHARACTER.findall(text)) / letters if letters else 0.0
+    return sum(1 for c in _CJK_CHARACTER.findall(text) if c.isalpha()) / letters if letters else 0.0
 
 
 def language_of(text: str) -> str:
@@ -50,3 +57,8 @@ def _terms(tokens: list[str]) -> Iterator[str]:
         else:
             yield token.lstrip("+-")
         previous = token
+
+
+def is_cjk(token: str) -> bool:
+    """Whether a token of `words` is a CJK character."""
+    return _CJK_CHARACTER.match(token) is not None

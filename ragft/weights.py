@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 logging.disable_progress_bar()
+# peft asks transformers in a way that the next major version will not know; the user can do nothing about it
+warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing. is deprecated")
 
 
 def device() -> torch.device:

@@ -68,7 +68,7 @@ def load_domain(folder: Path | str) -> Domain:
     if guessed:
         notes += (
             f"{guessed} of {len(records)} questions name no document; each is grouped with its best-matching document. "
-            "The intervals rest on that guess: give \"document\" or \"evidence\" to replace it.",
+            'The intervals rest on that guess: give "document" or "evidence" to replace it.',
         )
     assigned = _splits(folder, records, clusters)
     _check_splits(path, records, assigned)

@@ -6,14 +6,17 @@ import csv
 import io
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ragft.errors import InputError, MissingError
 from ragft.types import Document
 
-MAX_DOCUMENT_BYTES = 10_000_000  # beyond it one file is a data dump rather than a document: chunks would drown the rest
-BLOCKS = ("p div section article header footer main h1 h2 h3 h4 h5 h6 li ul ol table tr pre blockquote dt dd br title").split()
+MAX_DOCUMENT_BYTES = 10_000_000  # beyond it one document is a data dump: its chunks would drown the rest
+MAX_FILE_BYTES = 200_000_000  # of files that hold more than one document's text: pictures, fonts, many records
+BLOCKS = "p div section article header footer main h1 h2 h3 h4 h5 h6 li ul ol table tr pre blockquote dt dd br".split()  # noqa: SIM905
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def load_documents(folder: Path) -> tuple[tuple[Document, ...], tuple[str, ...]]:
@@ -21,40 +24,80 @@ def load_documents(folder: Path) -> tuple[tuple[Document, ...], tuple[str, ...]]
 
     Raises MissingError when the folder is not there, InputError when a file cannot be read or nothing is left.
     """
-    if not folder.is_dir():
-        raise MissingError(f"{folder}: no such folder. A domain needs its documents there ({', '.join(sorted(LOADERS))}).")
-    documents: list[Document] = []
+    documents: dict[str, Document] = {}
     notes: list[str] = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
-        name = path.relative_to(folder).as_posix()
+    for path, name in corpus_files(folder):
         loader = LOADERS.get(path.suffix.lower())
         if loader is None:
             notes.append(f"{name}: left out, no loader for '{path.suffix}' files (known: {', '.join(sorted(LOADERS))})")
             continue
-        if path.stat().st_size > MAX_DOCUMENT_BYTES:
-            raise InputError(
-                f"{path}: {path.stat().st_size / 1e6:.0f} MB is more than the {MAX_DOCUMENT_BYTES / 1e6:.0f} MB allowed for one "
-                "document. Split it into several files, or move it out of the corpus."
-            )
+        _check_size(path, path.stat().st_size, MAX_FILE_BYTES if path.suffix.lower() in CONTAINERS else MAX_DOCUMENT_BYTES)
         found = [d for d in loader(path, name) if d.text.strip()]
         if not found:
-            notes.append(f"{name}: left out, it holds no text")
-        documents += found
+            hint = " (a scan? It needs text recognition first)" if path.suffix.lower() == ".pdf" else ""
+            notes.append(f"{name}: left out, it holds no text{hint}")
+        for document in found:
+            _check_size(path, len(document.text), MAX_DOCUMENT_BYTES)
+            if document.id in documents:
+                raise InputError(f"{path}: two documents are called '{document.id}'. Every document needs its own name: rename one.")
+            documents[document.id] = document
     if not documents:
         raise InputError(f"{folder}: no document with text in it. Put {', '.join(sorted(LOADERS))} files there.")
-    return tuple(documents), tuple(notes)
+    return tuple(documents.values()), tuple(notes)
+
+
+def corpus_files(folder: Path) -> list[tuple[Path, str]]:
+    """The files below `folder` with their names, sorted; names that start with a dot, and all below them, are left out.
+
+    A name is the path below the folder with `/`, in Unicode NFC, so that a file from a Mac has the name one types.
+    Raises InputError for a symbolic link that leaves the folder: what lies there is not part of the corpus.
+    """
+    if not folder.is_dir():
+        what = "not a folder" if folder.exists() else "no such folder"
+        raise MissingError(f"{folder}: {what}. A domain needs its documents there ({', '.join(sorted(LOADERS))}).")
+    root, found = folder.resolve(), []
+    for path in folder.rglob("*"):
+        below = path.relative_to(folder)
+        if any(part.startswith(".") for part in below.parts):
+            continue
+        if path.is_symlink():
+            target = path.resolve()
+            if not target.exists() or not target.is_relative_to(root):
+                where = "outside the corpus" if target.exists() else "to nothing"
+                raise InputError(f"{path}: a symbolic link that leads {where} ({target}). Copy the file there instead, or remove the link.")
+        if path.is_file():
+            found.append((path, unicodedata.normalize("NFC", below.as_posix())))
+    for path, name in found:
+        if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):  # it breaks tables and, where it is no Unicode, files
+            raise InputError(f"{path.parent}: the file name {path.name!a} cannot be shown. Rename it.")
+    return sorted(found, key=lambda entry: entry[1])
+
+
+def _check_size(path: Path, size: int, allowed: int) -> None:
+    if size > allowed:
+        raise InputError(
+            f"{path}: {size / 1e6:.0f} MB is more than the {allowed / 1e6:.0f} MB allowed for one document. "
+            "Split it into several files, or move it out of the corpus."
+        )
 
 
 def read_text(path: Path) -> str:
-    """The file's text. Raises InputError with the line and the remedy when it is not UTF-8."""
-    raw = path.read_bytes()
+    """The file's text, without a byte-order mark, lines ended by `\\n`. Raises InputError when it is not UTF-8 text."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Check its permissions, or move it away.") from error
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
+        start = len(raw) - len(error.object) + error.start  # utf-8-sig counts from after a byte-order mark
+        line = raw[:start].count(b"\n") + 1
+        encoding = "UTF-16" if raw.startswith(UTF16) else "LATIN1"
         raise InputError(
-            f"{path}:{line}: not UTF-8 (byte 0x{raw[error.start]:02x}). Convert it, for example: iconv -f LATIN1 -t UTF-8"
+            f"{path}:{line}: not UTF-8 (byte 0x{raw[start]:02x}). Convert it, for example: iconv -f {encoding} -t UTF-8 OLD > NEW"
         ) from error
+    if "\0" in text:
+        raise InputError(f"{path}:{text[: text.index(chr(0))].count(chr(10)) + 1}: binary data in a text file. Move it out of the corpus.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -89,60 +132,80 @@ def load_html(path: Path, name: str) -> Iterator[Document]:
 
 def load_csv(path: Path, name: str) -> Iterator[Document]:
     """One line a row, `column: value; column: value`, so that a row can be read without its header."""
-    text = read_text(path)
-    reader = csv.DictReader(io.StringIO(text), strict=True)
-    rows = []
-    try:
-        for row in reader:
-            if None in row or None in row.values():
-                raise InputError(f"{path}:{reader.line_num}: this row has not as many cells as the header. Quote cells that hold commas.")
-            rows.append("; ".join(f"{column}: {value}" for column, value in row.items() if value))
-    except csv.Error as error:
-        raise InputError(f"{path}:{reader.line_num}: broken CSV ({error}). Check the quotes on that line.") from error
+    rows = ["; ".join(f"{column}: {value}" for column, value in row.items() if value) for _, row in read_csv(path)]
     yield Document(name, "\n".join(rows), _title("", name))
+
+
+def read_csv(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line number, row by column) for each row; columns separated by commas or, where the header has none, `;` or tabs."""
+    text = read_text(path)
+    header = text.split("\n", 1)[0]
+    delimiter = next((d for d in ",;\t" if d in header), ",")
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter, restkey="")
+    line = 2
+    try:
+        for column in reader.fieldnames or ():
+            if not column.strip() or list(reader.fieldnames or ()).count(column) > 1:
+                raise InputError(f"{path}:1: the column name {column!r} is empty or used twice. Give every column its own name.")
+        for row in reader:
+            if "" in row or None in row.values():
+                raise InputError(f"{path}:{line}: this row has not as many cells as the header. Quote cells that hold commas.")
+            yield line, {column.strip(): value for column, value in row.items()}
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"{path}:{line}: broken CSV ({error}). Check the quotes on that line.") from error
 
 
 def load_jsonl(path: Path, name: str) -> Iterator[Document]:
     """One document a line: an object with `text` and, if given, `id` and `title`."""
+    seen: dict[str, int] = {}
     for number, record in read_jsonl(path):
         text = record.get("text")
         if not isinstance(text, str):
             raise InputError(f'{path}:{number}: a document needs a "text" with a string in it.')
         key = f"{name}#{record.get('id', number)}"
+        if key in seen:
+            raise InputError(f"{path}:{number}: the document id '{record.get('id', number)}' was used on line {seen[key]}. Give it another.")
+        seen[key] = number
         yield Document(key, text, str(record.get("title") or _title(text, key)))
 
 
 def load_pdf(path: Path, name: str) -> Iterator[Document]:
     """The text layer, page after page."""
     from pypdf import PdfReader
-    from pypdf.errors import PyPdfError
 
     try:
-        reader = PdfReader(path)
-        text = "\n\n".join(page.extract_text() for page in reader.pages)
-    except (PyPdfError, ValueError) as error:
-        raise InputError(f"{path}: this PDF cannot be read ({error}). Export it again, or move it out of the corpus.") from error
-    yield Document(name, text, _title("", name))
+        text = "\n\n".join(page.extract_text() for page in PdfReader(path).pages)
+    except Exception as error:  # damaged and encrypted files fail in many ways inside pypdf
+        raise InputError(f"{path}: this PDF cannot be read ({_first_line(error)}). Export it again, or move it out of the corpus.") from error
+    yield Document(name, _clean(text), _title("", name))
 
 
 def load_docx(path: Path, name: str) -> Iterator[Document]:
     """Paragraphs and tables in their order; cells joined by ` | `."""
     import docx
-    from docx.opc.exceptions import PackageNotFoundError
     from docx.table import Table
 
+    lines = []
     try:
         content = docx.Document(str(path))
-    except (PackageNotFoundError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: this docx cannot be read. Save it again, or move it out of the corpus.") from error
-    lines = []
-    for block in content.iter_inner_content():
-        if isinstance(block, Table):
-            lines += [" | ".join(cell.text for cell in row.cells) for row in block.rows]
-        else:
-            lines.append(block.text)
-    text = "\n".join(lines)
-    yield Document(name, text, content.core_properties.title or _title("", name))
+        for block in content.iter_inner_content():
+            if isinstance(block, Table):
+                lines += [" | ".join(cell.text for cell in row.cells) for row in block.rows]
+            else:
+                lines.append(block.text)
+    except Exception as error:  # zip, XML and python-docx each have their own errors for a damaged file
+        raise InputError(f"{path}: this docx cannot be read ({_first_line(error)}). Save it again, or move it out of the corpus.") from error
+    yield Document(name, _clean("\n".join(lines)), content.core_properties.title or _title("", name))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _clean(text: str) -> str:
+    """Without NUL characters and lone surrogates, which damaged fonts give and no UTF-8 file can hold."""
+    return text.encode("utf-8", "ignore").decode("utf-8").replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict]]:
@@ -156,7 +219,20 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict]]:
             raise InputError(f"{path}:{number}: broken JSON at column {error.colno} ({error.msg}). One object a line.") from error
         if not isinstance(record, dict):
             raise InputError(f"{path}:{number}: expected an object, {{...}}, found {type(record).__name__}. One object a line.")
+        if _SURROGATE.search(line) and not _is_unicode(record):
+            raise InputError(f"{path}:{number}: half of a character (\\ud800 … \\udfff alone). Write the file again as UTF-8.")
         yield number, record
+
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _is_unicode(value: object) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 LOADERS: dict[str, Callable[[Path, str], Iterator[Document]]] = {
@@ -169,3 +245,4 @@ LOADERS: dict[str, Callable[[Path, str], Iterator[Document]]] = {
     ".pdf": load_pdf,
     ".docx": load_docx,
 }
+CONTAINERS = (".jsonl", ".pdf", ".docx")

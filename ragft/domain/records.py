@@ -9,19 +9,24 @@ Only `question` and `answers` are required; an empty list of answers says that t
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, get_args
 
 from ragft.domain.loaders import read_jsonl
 from ragft.errors import InputError, MissingError, unknown
+from ragft.text import words
 from ragft.types import Document, Evidence, Span, Split
 
 KEYS = ("id", "fact", "wording", "kind", "split", "question", "answers", "evidence", "document", "reason")
+SPLITS: tuple[str, ...] = get_args(Split)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +48,39 @@ class Record:
 def read_records(path: Path, documents: Mapping[str, Document]) -> list[Record]:
     """Every question of the file. Raises InputError at the first line that is wrong, MissingError without a file."""
     if not path.is_file():
-        raise MissingError(f"{path}: no questions. Write one JSON object a line with \"question\" and \"answers\", or use: ragft import")
-    records = [_record(path, line, raw, documents) for line, raw in read_jsonl(path)]
+        raise MissingError(f'{path}: no questions. Write one JSON object a line with "question" and "answers", or use: ragft import')
+    quotes = Quotes(documents)
+    records = [make_record(f"{path}:{line}", line, raw, quotes) for line, raw in read_jsonl(path)]
     if not records:
         raise InputError(f'{path}: no question in it. Write one JSON object a line: {{"question": "…", "answers": ["…"]}}')
-    first: dict[str, int] = {}
-    for record in records:
-        if record.id in first:
-            raise InputError(f"{path}:{record.line}: id '{record.id}' was used on line {first[record.id]}. Every question needs its own id.")
-        first[record.id] = record.line
+    check_records(path, records)
     return records
 
 
-def _record(path: Path, line: int, raw: dict[str, Any], documents: Mapping[str, Document]) -> Record:
-    where = f"{path}:{line}"
+def check_records(path: Path, records: Iterable[Record]) -> None:
+    """Raises InputError for an id used twice, and for a question that stands twice with answers that have nothing in common."""
+    by_id: dict[str, Record] = {}
+    by_question: dict[str, Record] = {}
+    for record in records:
+        other = by_question.setdefault(plain(record.question), record)
+        if not agree(record.answers, other.answers):
+            raise InputError(
+                f"{path}:{record.line}: this question stands on line {other.line} with another answer: «{shorten(record.question)}». "
+                "Keep one, give both lines all right answers, or reword one."
+            )
+        other = by_id.setdefault(record.id, record)
+        if other is not record:
+            what = f"id '{record.id}' was used" if plain(record.question) != plain(other.question) else "this question stands already"
+            raise InputError(f"{path}:{record.line}: {what} on line {other.line}. Every question needs its own id.")
+
+
+def agree(answers: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether two lists of answers to one question have an answer in common, or are both empty."""
+    return bool({plain(a) for a in answers} & {plain(a) for a in others}) or not (answers or others)
+
+
+def make_record(where: str, line: int, raw: dict[str, Any], quotes: Quotes) -> Record:
+    """The checked record of one object. Raises InputError that begins with `where`, a file and a line or entry."""
     for key in raw:
         if key not in KEYS:
             raise InputError(f"{where}: {unknown('key', key, KEYS)}")
@@ -66,51 +90,98 @@ def _record(path: Path, line: int, raw: dict[str, Any], documents: Mapping[str, 
     if not isinstance(answers, list) or not all(isinstance(a, str) and a.strip() for a in answers):
         raise InputError(f'{where}: "answers" must be a list of texts, such as ["42 bar"]; [] for a question the corpus does not answer.')
     split = raw.get("split")
-    if split is not None and split not in get_args(Split):
-        raise InputError(f"{where}: {unknown('split', str(split), get_args(Split))}")
-    document = raw.get("document") or ""
-    if document and document not in documents:
-        raise InputError(f"{where}: {unknown('document', document, documents)}")
-    if not isinstance(raw.get("wording", 0), int):
+    if split is not None and split not in SPLITS:
+        raise InputError(f"{where}: {unknown('split', str(split), SPLITS)}")
+    for key in ("id", "fact", "kind"):
+        if not isinstance(raw.get(key, ""), str | int | None):
+            raise InputError(f'{where}: "{key}" must be a text, such as "q17".')
+    if type(raw.get("wording", 0)) is not int:
         raise InputError(f'{where}: "wording" must be a whole number, such as 0.')
     pieces = raw.get("evidence") or []
     if not isinstance(pieces, list):
         raise InputError(f'{where}: "evidence" must be a list of {{"document": "…", "quote": "…"}}.')
-    key = raw.get("id") or "q-" + hashlib.sha256(question.encode()).hexdigest()[:10]
+    evidence = tuple(_evidence(where, piece, quotes) for piece in pieces)
+    if evidence and not answers:
+        raise InputError(f'{where}: evidence for a question without answers. Give its answers, or name its document with "document" only.')
+    key = _text(raw.get("id")) or "q-" + hashlib.sha256(question.encode()).hexdigest()[:10]
     return Record(
         line=line,
-        id=str(key),
+        id=key,
         question=question.strip(),
-        answers=tuple(answers),
-        evidence=tuple(_evidence(where, piece, documents) for piece in pieces),
-        document=document or (pieces[0]["document"] if pieces else ""),
-        fact=str(raw.get("fact") or key),
+        answers=tuple(answer.strip() for answer in answers),
+        evidence=evidence,
+        document=quotes.document(where, raw["document"]).id if raw.get("document") else evidence[0].spans[0].document if evidence else "",
+        fact=_text(raw.get("fact")) or key,
         wording=raw.get("wording", 0),
-        kind=str(raw.get("kind") or ("other" if answers else "unanswerable")),
+        kind=_text(raw.get("kind")) or ("other" if answers else "unanswerable"),
         split=split,
     )
 
 
-def _evidence(where: str, piece: Any, documents: Mapping[str, Document]) -> Evidence:
-    if not isinstance(piece, dict) or not isinstance(piece.get("document"), str):
+def _text(value: str | int | None) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _evidence(where: str, piece: Any, quotes: Quotes) -> Evidence:
+    if not isinstance(piece, dict):
         raise InputError(f'{where}: a piece of evidence is {{"document": "…", "quote": "…"}}.')
-    name, quote = piece["document"], piece.get("quote")
-    if name not in documents:
-        raise InputError(f"{where}: the evidence names a document that is not in the corpus: {unknown('document', name, documents)}")
-    text = documents[name].text
-    if not quote:
-        return Evidence((Span(name, 0, len(text)),))
-    spans = tuple(find_quote(name, text, quote))
+    for key in piece:
+        if key not in ("document", "quote"):
+            raise InputError(f"{where}: {unknown('key of a piece of evidence', key, ('document', 'quote'))}")
+    document, quote = quotes.document(f"{where}: evidence", piece.get("document")), piece.get("quote") or ""
+    if not isinstance(quote, str):
+        raise InputError(f'{where}: the "quote" of a piece of evidence must be a text from the document.')
+    if not quote.strip():
+        return Evidence((Span(document.id, 0, len(document.text)),))
+    spans = quotes.find(document.id, quote)
     if not spans:
-        raise InputError(f"{where}: the evidence is not in {name}: «{shorten(quote)}». Copy the quote from the document, letter for letter.")
+        raise InputError(
+            f"{where}: the evidence is not in {document.id}: «{shorten(quote.strip())}». Copy the quote from the document, letter for letter."
+        )
     return Evidence(spans)
 
 
-def find_quote(name: str, text: str, quote: str) -> Iterator[Span]:
-    """Every place of the quote in the text; line breaks and runs of spaces count as one space."""
-    pattern = r"\s+".join(re.escape(word) for word in quote.split())
-    for match in re.finditer(pattern, text):
-        yield Span(name, match.start(), match.end())
+class Quotes:
+    """Finds quotes in documents; line breaks and runs of spaces count as one space."""
+
+    def __init__(self, documents: Mapping[str, Document]):
+        self._documents = documents
+        self._flat: dict[str, tuple[str, list[int], list[int]]] = {}
+
+    def document(self, where: str, name: Any) -> Document:
+        """The document of that name. Raises InputError with the nearest name."""
+        if not isinstance(name, str):
+            raise InputError(f'{where}: "document" must be the name of a document, such as {next(iter(self._documents))!r}.')
+        found = self._documents.get(unicodedata.normalize("NFC", name))
+        if found is None:
+            near = difflib.get_close_matches(name, self._documents, n=1, cutoff=0.5)
+            hint = f"Did you mean '{near[0]}'?" if near else f"The corpus has {', '.join(sorted(self._documents)[:3])} …"
+            raise InputError(f"{where}: no document '{name}' in the corpus. {hint}")
+        return found
+
+    def find(self, name: str, quote: str) -> tuple[Span, ...]:
+        """Every place of the quote in that document."""
+        flat, flat_starts, starts = self._flattened(name)
+        wanted = " ".join(quote.split())
+
+        def place(position: int) -> int:
+            word = bisect_right(flat_starts, position) - 1
+            return starts[word] + position - flat_starts[word]
+
+        spans, found = [], flat.find(wanted)
+        while found >= 0 and wanted:
+            end = found + len(wanted)
+            spans.append(Span(name, place(found), place(end - 1) + 1))
+            found = flat.find(wanted, end)
+        return tuple(spans)
+
+    def _flattened(self, name: str) -> tuple[str, list[int], list[int]]:
+        """The text with single spaces, and for each of its words where it starts there and in the document."""
+        if name not in self._flat:
+            found = [(m.start(), m[0]) for m in re.finditer(r"\S+", self._documents[name].text)]
+            lengths = [len(word) + 1 for _, word in found]
+            self._flat[name] = " ".join(word for _, word in found), [0, *accumulate(lengths)][:-1], [start for start, _ in found]
+        return self._flat[name]
 
 
 def shorten(text: str, length: int = 60) -> str:
@@ -118,6 +189,7 @@ def shorten(text: str, length: int = 60) -> str:
 
 
 def plain(question: str) -> str:
-    """The question without case, punctuation, accents or spacing: two questions that agree here are the same question."""
-    text = unicodedata.normalize("NFKD", question.casefold())
-    return "".join(c for c in text if c.isalnum())
+    """The question without case, accents, spacing and punctuation, but for what tells 4.2 from 42 and C++ from C#:
+    two questions that agree here are the same question."""
+    text = "".join(c for c in unicodedata.normalize("NFD", question) if not "\u0300" <= c <= "\u036f")
+    return " ".join(words(text)) or text.strip()

@@ -28,6 +28,7 @@ class HFGenerator:
         self._settings = GenerationConfig(
             do_sample=False, num_beams=1, max_new_tokens=max_new_tokens, eos_token_id=sorted(stop), pad_token_id=tokenizer.pad_token_id, use_cache=True
         )
+        model.generation_config = self._settings  # generate() fills what a configuration leaves open from the model's own
 
     def count_tokens(self, text: str) -> int:
         return count_tokens(self._tokenizer, text)

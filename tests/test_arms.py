@@ -1,0 +1,81 @@
+"""Arms with the fake generator: batches, failures, outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from ragft import arms
+from ragft.arms import Composed
+from ragft.generation.echo import EchoGenerator
+from ragft.types import Chunk, Completion, Hit, Prompt, Question, Span
+
+PASSAGES = [
+    Chunk("kova", Span("kova.md", 0, 9), "The Kova 30 has a maximum pressure of 42 bar.", "Kova 30"),
+    Chunk("vela", Span("vela.md", 0, 9), "The Vela 7 reaches 0.8 mbar.", "Vela 7"),
+]
+QUESTIONS = [Question("q1", "maximum pressure Kova"), Question("q2", "vacuum of the Vela 7 in the long run and beyond"), Question("q3", "zzz")]
+
+
+class Fixed:
+    """Finds the same passages for every question."""
+
+    def search(self, questions: Sequence[Question], k: int) -> list[tuple[Hit, ...]]:
+        return [tuple(Hit(chunk, rank, 1.0) for rank, chunk in enumerate(PASSAGES[:k], start=1)) for _ in questions]
+
+
+class Fragile(EchoGenerator):
+    """Fails when a prompt asks for zzz."""
+
+    def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+        if any("zzz" in prompt.user for prompt in prompts):
+            raise RuntimeError("out of memory")
+        return super().complete(prompts)
+
+
+def composed(generator=None, retriever=None, **settings) -> Composed:
+    return Composed(generator or EchoGenerator(), retriever, **{"k": 2, "context_tokens": 100, "language": "en", "batch_size": 2, **settings})
+
+
+def answers(arm: Composed) -> dict:
+    return {answer.question: answer for batch in arm.prepare(QUESTIONS) for answer in arm.answer(batch)}
+
+
+def test_open_book_answers_come_from_passages_and_keep_their_hits():
+    found = answers(composed(retriever=Fixed()))
+    assert found["q1"].text == "The Kova 30 has a maximum pressure of 42 bar."
+    assert [hit.chunk.id for hit in found["q1"].hits] == ["kova", "vela"]
+    assert "[1] Kova 30" in found["q1"].prompt
+
+
+def test_closed_book_arm_has_no_hits_and_refusals_are_outcomes():
+    found = answers(composed())
+    assert found["q1"].hits is None
+    assert found["q1"].outcome == "abstained"
+
+
+def test_batches_are_by_length_and_the_same_every_time():
+    batches = composed().prepare(QUESTIONS)
+    assert [batch.ids for batch in batches] == [["q2", "q1"], ["q3"]]
+    assert [batch.number for batch in batches] == [0, 1]
+    assert [batch.ids for batch in composed().prepare(QUESTIONS)] == [batch.ids for batch in batches]
+
+
+def test_very_long_prompts_get_smaller_batches(monkeypatch):
+    monkeypatch.setattr(arms, "BATCH_TOKENS", 30)
+    assert all(len(batch.ids) == 1 for batch in composed().prepare(QUESTIONS))
+
+
+def test_context_is_filled_to_the_budget_and_no_further():
+    found = answers(composed(retriever=Fixed(), context_tokens=14))
+    assert [hit.chunk.id for hit in found["q1"].hits] == ["kova"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_one_failing_question_is_an_error_and_takes_no_other_with_it(batch_size):
+    found = answers(composed(Fragile(), Fixed(), batch_size=batch_size))
+    assert found["q3"].outcome == "error"
+    assert found["q3"].error == "RuntimeError: out of memory"
+    assert found["q3"].usage is None
+    assert [found[key].outcome for key in ("q1", "q2")] == ["ok", "ok"]

@@ -1,0 +1,91 @@
+"""Imports go downward only, `import ragft` is light, and torch is imported only where tensors are."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "ragft"
+
+# From bottom to top. A module may import from layers below its own, and from its own package or layer where listed together.
+LAYERS = [
+    ["errors", "types"],
+    ["text", "privacy", "meter", "registry", "store"],
+    ["domain", "chunking", "prompts", "cost", "stats", "models", "gguf", "weights", "progress"],
+    ["retrieval", "generation", "tuning", "metrics", "presets"],
+    ["arms", "build", "compare"],
+    ["decide"],
+    ["settings"],
+    ["units", "scoring"],
+    ["manifest", "charts", "diagnosis", "report"],
+    ["study", "doctor"],
+    ["views"],
+    ["cli"],
+    ["__main__", "__init__"],
+]
+SIBLINGS = ("retrieval", "generation", "tuning", "metrics")
+TENSORS = ("gguf", "weights", "generation/hf", "tuning/train", "retrieval/dense")
+
+
+def modules() -> dict[str, Path]:
+    return {p.relative_to(PACKAGE).with_suffix("").as_posix(): p for p in sorted(PACKAGE.rglob("*.py"))}
+
+
+def layer(module: str) -> int:
+    top = module.split("/")[0]
+    found = [number for number, names in enumerate(LAYERS) if top in names]
+    assert found, f"{module} has no layer: add it to LAYERS"
+    return found[0]
+
+
+def imports(path: Path) -> set[str]:
+    """The ragft modules that a file imports, at whatever depth; type-checking imports do not count."""
+    tree = ast.parse(path.read_text())
+    hidden = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test) for inner in ast.walk(node)}
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in hidden:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "ragft":
+            parts = node.module.split(".")[1:]
+            found |= {"/".join(parts)} if parts else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {"/".join(a.name.split(".")[1:]) for a in node.names if a.name.startswith("ragft.")}
+    return found
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_go_downward(module):
+    own = layer(module)
+    for other in imports(modules()[module]):
+        same_package = other.split("/")[0] == module.split("/")[0]
+        assert same_package or layer(other) <= own, f"{module} imports {other} from above"
+        if module.split("/")[0] in SIBLINGS and not same_package:
+            assert other.split("/")[0] not in SIBLINGS, f"{module} imports its sibling {other}"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_torch_only_where_tensors_are(module):
+    names = {n for node in ast.walk(ast.parse(modules()[module].read_text())) if isinstance(node, ast.Import) for n in (a.name for a in node.names)}
+    if "torch" in {name.split(".")[0] for name in names}:
+        assert module in TENSORS
+
+
+@pytest.mark.parametrize("module", ["ragft", "ragft.cli", "ragft.study", "ragft.report", "ragft.compare", "ragft.decide", "ragft.views"])
+def test_loads_no_torch(module):
+    code = f"import sys, {module}; print([m for m in ('torch', 'transformers', 'streamlit', 'peft') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_public_names_are_there():
+    import ragft
+
+    for name in ragft.__all__:
+        assert getattr(ragft, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = ragft.nothing

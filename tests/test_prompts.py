@@ -1,0 +1,58 @@
+"""Prompts: one place, one wording, for training and answering."""
+
+from __future__ import annotations
+
+from jinja2.exceptions import TemplateError
+
+from ragft.prompts import closed_book, completion, fit_passages, open_book, render
+from ragft.types import Chunk, Hit, Span
+
+
+class Chat:
+    chat_template = "yes"
+
+    def apply_chat_template(self, conversation, *, tokenize, add_generation_prompt):
+        return "".join(f"<{turn['role']}>{turn['content']}" for turn in conversation) + "<assistant>"
+
+
+class NoSystem(Chat):
+    def apply_chat_template(self, conversation, **settings):
+        if conversation[0]["role"] == "system":
+            raise TemplateError("System role not supported")
+        return super().apply_chat_template(conversation, **settings)
+
+
+class Plain:
+    chat_template = None
+
+
+def hit(name: str, words: int) -> Hit:
+    return Hit(Chunk(name, Span("d", 0, 1), " ".join(["w"] * words), "T"), 1, 1.0)
+
+
+def test_closed_and_open_book_differ_in_the_passages_only():
+    closed, opened = closed_book("Why?", "en"), open_book("Why?", [hit("a", 2).chunk], "en")
+    assert closed.user == "Question: Why?"
+    assert opened.user == "[1] T\nw w\n\nQuestion: Why?"
+    assert "I don't know" in closed.system and "I don't know" in opened.system
+
+
+def test_chinese_has_its_own_words():
+    assert closed_book("为什么？", "zh").user == "问题：为什么？"
+    assert "我不知道" in open_book("为什么？", [], "zh").system
+
+
+def test_render_goes_through_the_chat_template_or_plain():
+    prompt = closed_book("Why?", "en")
+    assert render(prompt, Chat()) == f"<system>{prompt.system}<user>{prompt.user}<assistant>"
+    assert render(prompt, NoSystem()) == f"<user>{prompt.system}\n\n{prompt.user}<assistant>"
+    assert render(prompt, Plain()).endswith("Question: Why?\nAnswer:")
+    assert (completion("42", Chat()), completion("42", Plain())) == ("42", " 42")
+
+
+def test_passages_fill_the_budget_in_order_and_the_first_always_stays():
+    hits = [hit("a", 5), hit("b", 5), hit("c", 1)]
+    count = lambda text: len(text.split())  # noqa: E731
+    assert [h.chunk.id for h in fit_passages(hits, 12, count)] == ["a", "b"]
+    assert [h.chunk.id for h in fit_passages(hits, 1, count)] == ["a"]
+    assert fit_passages([], 10, count) == ()

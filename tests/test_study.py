@@ -1,0 +1,236 @@
+"""A whole study on a tiny model: folders, resume, shared artifacts, changed inputs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ragft import scoring
+from ragft.decide import VERDICTS
+from ragft.errors import BusyError, InputError
+from ragft.store import file_sha256, read_json, read_jsonl_as
+from ragft.study import load_result, prepare, run
+from ragft.types import OUTCOMES, Answer
+
+ARMS = ["base", "oracle", "rag", "lora", "rag+lora", "raft"]
+
+
+def answers_of(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.glob("arms/*/seed-*/answers.jsonl"))}
+
+
+def texts_of(folder: Path) -> dict[tuple[str, str, str], str]:
+    """(arm, seed, question) -> text: the answers without their timings."""
+    return {
+        (path.parts[-3], path.parts[-2], a.question): a.text for path in folder.glob("arms/*/seed-*/answers.jsonl") for a in read_jsonl_as(Answer, path)
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, tiny_model):
+    """One finished run, read by several tests; a test that changes it copies it first."""
+    from conftest import write_domain
+
+    from ragft.settings import Study
+
+    root = tmp_path_factory.mktemp("finished")
+    study = Study(
+        domain=str(write_domain(root / "works")), model=str(tiny_model), embedder=None, seeds=(0, 1), chunk_tokens=32, context_tokens=96, k=2,
+        max_new_tokens=6, batch_size=4, train_tokens=1500, train_batch_size=4,
+    )  # fmt: skip
+    return study, run(study, root / "runs"), root
+
+
+def test_every_file_of_the_layout_is_there(finished):
+    _, result, _ = finished
+    folder = result.run.folder
+    expected = ["study.yaml", "manifest.json", "questions.jsonl", "gold.jsonl", "comparison.json", "decision.json", "report.html", "report.md"]
+    assert [name for name in expected if not (folder / name).is_file()] == []
+    for arm in ARMS:
+        seeds = [0, 1] if arm in ("lora", "rag+lora", "raft") else [0]
+        assert result.run.seeds(arm) == seeds
+        for seed in seeds:
+            assert {"fit.json", "answers.jsonl", "scores.jsonl"} <= {p.name for p in result.run.seed_folder(arm, seed).iterdir()}
+
+
+def test_result_is_usable_from_python(finished):
+    _, result, _ = finished
+    assert result.decision.verdict in VERDICTS
+    assert result.decision.recommend in ARMS
+    assert {row.name for row in result.comparison.arms} == set(ARMS)
+    scores = result.scores
+    assert len(scores) == (3 + 3 * 2) * result.comparison.questions
+    assert {"arm", "seed", "question", "document", "stratum", "match", "exact_match", "token_f1"} <= set(scores.columns)
+    assert load_result(result.run.folder) == result
+
+
+def test_outcomes_add_up_in_every_arm_and_seed(finished):
+    _, result, _ = finished
+    for _, part in result.scores.groupby(["arm", "seed"]):
+        assert part["outcome"].isin(OUTCOMES).all()
+        assert len(part) == result.comparison.questions
+
+
+def test_rag_lora_uses_the_index_of_rag_and_the_adapters_of_lora(finished):
+    _, result, _ = finished
+    fit = {name: read_json(result.run.seed_folder(name, 1 if "lora" in name else 0) / "fit.json") for name in ("rag", "lora", "rag+lora")}
+    assert fit["rag+lora"]["index"]["sha256"] == fit["rag"]["index"]["sha256"]
+    assert fit["rag+lora"]["adapter"]["sha256"] == fit["lora"]["adapter"]["sha256"]
+    assert len(list((result.run.folder / "artifacts").glob("adapter-*"))) == 4  # lora and raft, two seeds each
+
+
+def test_arms_that_retrieve_get_the_same_prompts(finished):
+    """The pair differs in the weights only."""
+    _, result, _ = finished
+    prompts = [
+        {a.question: a.prompt for a in read_jsonl_as(Answer, result.run.seed_folder(name, 0) / "answers.jsonl")} for name in ("rag", "rag+lora", "raft")
+    ]
+    assert prompts[0] == prompts[1] == prompts[2]
+    assert prompts[0] != {a.question: a.prompt for a in read_jsonl_as(Answer, result.run.seed_folder("base", 0) / "answers.jsonl")}
+
+
+def test_held_out_questions_never_reach_training(finished):
+    study, result, root = finished
+    context = prepare(study, root / "elsewhere")
+    train, test = (
+        {question.text for question, _ in context.domain.split(name)}
+        for name in ("train", "test")
+    )
+    assert not train & test
+    asked = {q["text"] for q in map(json.loads, (result.run.folder / "questions.jsonl").read_text().splitlines())}
+    assert asked == test
+
+
+def test_second_run_changes_no_answer_and_works_without_the_model(finished, monkeypatch):
+    study, result, root = finished
+    before = answers_of(result.run.folder)
+
+    def never(*_, **__):
+        raise AssertionError("a finished study must not load a model")
+
+    monkeypatch.setattr("ragft.weights.load_model", never)
+    monkeypatch.setattr("ragft.generation.hf.load_model", never)
+    again = run(study, root / "runs")
+    assert again.run.folder == result.run.folder
+    assert answers_of(result.run.folder) == before
+    assert again.decision == result.decision
+
+
+def test_another_margin_decides_anew_in_the_same_run(finished, tmp_path):
+    study, result, root = finished
+    shutil.copytree(root / "runs", tmp_path / "runs")
+    again = run(study.model_copy(update={"margin": 0.2}), tmp_path / "runs")
+    assert again.run.folder.name == result.run.folder.name
+    assert again.decision.margin == 0.2
+
+
+def test_changed_corpus_is_another_run(finished, tmp_path):
+    study, result, root = finished
+    shutil.copytree(root / "works", tmp_path / "works")
+    page = tmp_path / "works" / "corpus" / "pumps" / "kova.md"
+    page.write_text(page.read_text().replace("12 kg.", "12 kg. It is blue."))
+    changed = prepare(study.model_copy(update={"domain": str(tmp_path / "works")}), root / "runs")
+    assert changed.run.folder != result.run.folder
+
+
+def test_interrupted_between_batches_goes_on_with_the_same_answers(finished, tmp_path, monkeypatch):
+    """What is stored is kept as it is; what is missing is answered as it would have been."""
+    study, result, root = finished
+    runs = tmp_path / "runs"
+    shutil.copytree(root / "runs", runs)
+    folder = runs / result.run.folder.name
+    log = folder / "arms" / "rag" / "seed-0" / "answers.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:4]) + lines[4][:20])  # one batch of four, and a torn line
+    (log.parent / "done.json").unlink()
+    again = run(study, runs)
+    assert texts_of(again.run.folder) == texts_of(result.run.folder)
+    assert log.read_bytes().splitlines(keepends=True)[:4] == lines[:4]
+    assert len(log.read_bytes().splitlines()) == len(lines)
+
+
+@pytest.mark.parametrize("kind", ["adapter", "index"])
+def test_corrupt_artifact_is_rebuilt_and_its_answers_are_not_trusted(finished, tmp_path, kind):
+    study, result, root = finished
+    runs = tmp_path / "runs"
+    shutil.copytree(root / "runs", runs)
+    folder = runs / result.run.folder.name
+    file = next((folder / "artifacts").glob(f"{kind}-*/*" + ("safetensors" if kind == "adapter" else "chunks.jsonl")))
+    intact = file_sha256(file)
+    file.write_bytes(file.read_bytes()[:-10])
+    again = run(study, runs)
+    assert file_sha256(file) == intact  # the same seed trains the same adapter
+    assert texts_of(again.run.folder) == texts_of(result.run.folder)
+
+
+def test_rebuilt_adapter_with_other_weights_is_answered_anew(finished, tmp_path):
+    """Answers belong to the adapter that gave them: another adapter's are never mixed in."""
+    study, result, root = finished
+    runs = tmp_path / "runs"
+    shutil.copytree(root / "runs", runs)
+    folder = runs / result.run.folder.name
+    note = folder / "arms" / "lora" / "seed-0" / "inputs.json"
+    note.write_text('"another"')
+    done = folder / "arms" / "lora" / "seed-0" / "done.json"
+    done.write_text(json.dumps({**json.loads(done.read_text()), "inputs": "another"}))
+    log = folder / "arms" / "lora" / "seed-0" / "answers.jsonl"
+    log.write_text(log.read_text().replace('"text": "', '"text": "stale '))
+    again = run(study, runs)
+    assert texts_of(again.run.folder) == texts_of(result.run.folder)
+
+
+def test_arm_order_changes_no_answer(finished, tmp_path):
+    study, result, _ = finished
+    turned = study.model_copy(update={"arms": dict(reversed(study.arms.items()))})
+    assert texts_of(run(turned, tmp_path).run.folder) == texts_of(result.run.folder)
+
+
+def test_two_at_once_the_second_says_so(finished):
+    study, result, root = finished
+    with result.run.locked(), pytest.raises(BusyError, match="another process is running this study"):
+        run(study, root / "runs")
+
+
+def test_limit_asks_fewer_questions_of_all_documents(tiny_study, tmp_path):
+    context = prepare(tiny_study.model_copy(update={"limit": 6}), tmp_path)
+    asked = [gold for _, gold in context.domain.split("test")]
+    everywhere = {g.document for _, g in prepare(tiny_study, tmp_path).domain.split("test")}
+    assert len(asked) == 6
+    assert len({g.document for g in asked}) == min(6, len(everywhere))
+
+
+@pytest.mark.parametrize(
+    ("arms", "message"),
+    [
+        ({"rag": {"retriever": "bm25"}, "x": {"retriever": "dense"}}, "needs an embedder"),
+        ({"rag": {"retriever": "bm25"}, "x": {"tuning": "lora", "format": "raft", "retriever": "bm25"}}, "evidence on training questions"),
+        ({"rag": {"retriever": "bm25"}, "oracle": {"retriever": "oracle"}}, "evidence on test questions"),
+    ],
+)
+def test_what_an_arm_lacks_is_said_before_anything_starts(tiny_study, domain_folder, tmp_path, arms, message):
+    from conftest import question_lines, write_domain
+
+    from ragft.settings import Study
+
+    bare = [{k: v for k, v in line.items() if k != "evidence"} | {"document": "faq.html"} for line in question_lines()]
+    write_domain(domain_folder, lines=bare)
+    study = Study.model_validate({**tiny_study.model_dump(), "arms": arms, "embedder": None})
+    with pytest.raises(InputError, match=message):
+        prepare(study, tmp_path)
+
+
+def test_arms_of_different_chunks_are_not_paired(finished, tmp_path):
+    study, result, root = finished
+    shutil.copytree(result.run.folder, tmp_path / "run")
+    fit = tmp_path / "run" / "arms" / "raft" / "seed-0" / "fit.json"
+    found = json.loads(fit.read_text())
+    found["index"]["sha256"] = "another"
+    fit.write_text(json.dumps(found))
+    from ragft.errors import MismatchError
+    from ragft.store import Run
+
+    with pytest.raises(MismatchError, match="same index"):
+        scoring.score_table(Run(tmp_path / "run"), study.metric, study.reference)

@@ -1,0 +1,168 @@
+"""Killed with SIGKILL at any moment, the same command goes on; a full disk is one line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ragft.settings import save_study
+from ragft.store import AnswerLog, Run, read_jsonl_as, write_json
+from ragft.study import run
+from ragft.types import Answer, FitReport
+
+
+def answer(question: str, batch: int) -> Answer:
+    return Answer(question, f"text of {question}", "ok", None, "prompt", None, batch)
+
+
+def test_killed_again_and_again_the_study_ends_with_the_same_answers(tiny_study, tmp_path):
+    """The command is killed at random moments until it gets through; no batch is lost, doubled or changed."""
+    expected = run(tiny_study, tmp_path / "calm")
+    path = tmp_path / "study.yaml"
+    save_study(tiny_study, path)
+    command = [sys.executable, "-m", "ragft", "run", str(path), "--runs", str(tmp_path / "killed")]
+    rng = random.Random(0)
+    kills = 0
+    for attempt in range(12):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        try:
+            # later attempts are given more time, so that kills fall into every stage
+            _, errors = process.communicate(timeout=rng.uniform(6, 10) + 1.5 * attempt)
+            assert process.returncode == 0, errors
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            kills += 1
+            _no_half_written_json(tmp_path / "killed")
+    else:
+        raise AssertionError("the study did not get through in 12 attempts")
+    assert kills >= 1
+    found = next((tmp_path / "killed").glob("*/manifest.json")).parent
+    for path in sorted(expected.run.folder.glob("arms/*/seed-*/answers.jsonl")):
+        other = found / path.relative_to(expected.run.folder)
+        calm, killed = read_jsonl_as(Answer, path), read_jsonl_as(Answer, other)
+        assert [(a.question, a.text, a.batch) for a in killed] == [(a.question, a.text, a.batch) for a in calm]
+
+
+def _no_half_written_json(folder: Path) -> None:
+    import json
+
+    for path in folder.rglob("*.json"):
+        json.loads(path.read_text())
+
+
+def test_log_keeps_whole_batches_only(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    batches = [["a", "b"], ["c", "d"], ["e"]]
+    log = AnswerLog(path, batches)
+    log.append(0, [answer("a", 0), answer("b", 0)])
+    log.append(1, [answer("c", 1), answer("d", 1)])
+    path.write_bytes(path.read_bytes()[:-5])  # the last line of batch 1 is torn
+    again = AnswerLog(path, batches)
+    assert list(again.done) == [0]
+    assert [a.question for a in read_jsonl_as(Answer, path)] == ["a", "b"]
+    again.append(1, [answer("c", 1), answer("d", 1)])
+    assert [a.question for a in read_jsonl_as(Answer, path)] == ["a", "b", "c", "d"]
+
+
+def test_log_drops_a_torn_line_in_the_middle_of_a_character(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    log = AnswerLog(path, [["a"], ["b"]])
+    log.append(0, [answer("a", 0)])
+    whole = path.read_bytes()
+    path.write_bytes(whole + '{"question": "b", "text": "é'.encode()[:-1])
+    assert list(AnswerLog(path, [["a"], ["b"]]).done) == [0]
+    assert path.read_bytes() == whole
+
+
+def test_log_refuses_another_batch_than_planned(tmp_path):
+    with pytest.raises(ValueError, match="other questions than planned"):
+        AnswerLog(tmp_path / "answers.jsonl", [["a", "b"]]).append(0, [answer("a", 0)])
+
+
+def test_failed_build_leaves_no_artifact(tmp_path):
+    store = Run(tmp_path)
+
+    def broken(folder: Path) -> FitReport:
+        (folder / "half.bin").write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        store.artifact("index", "k", broken)
+    assert list((tmp_path / "artifacts").iterdir()) == []
+
+
+def test_artifact_is_built_once_and_rebuilt_when_a_file_changes(tmp_path):
+    store, builds = Run(tmp_path), []
+
+    def build(folder: Path) -> FitReport:
+        builds.append(1)
+        (folder / "data.bin").write_bytes(b"data")
+        return FitReport(1.0, 2)
+
+    first = store.artifact("index", "k", build)
+    assert store.artifact("index", "k", build) == first
+    assert len(builds) == 1
+    (first.folder / "data.bin").write_bytes(b"dato")
+    assert store.artifact("index", "k", build) == first
+    (first.folder / "data.bin").unlink()
+    store.artifact("index", "k", build)
+    assert len(builds) == 3
+
+
+def test_write_leaves_the_old_file_when_the_disk_is_full(tmp_path, monkeypatch):
+    path = tmp_path / "decision.json"
+    write_json(path, {"old": True})
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("ragft.store.os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_json(path, {"new": True})
+    assert "old" in path.read_text()
+    assert [p.name for p in tmp_path.iterdir()] == ["decision.json"]
+
+
+def test_full_disk_is_one_line_on_the_command_line(tmp_path, monkeypatch, capsys):
+    from ragft import cli
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "answers.jsonl"))
+
+    monkeypatch.setattr("ragft.study.load_study", full)
+    assert cli.main(["run", "study.yaml"]) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert "the disk is full" in lines[0]
+
+
+def test_drafts_of_a_killed_process_are_swept(tmp_path):
+    store = Run(tmp_path)
+    draft = tmp_path / "artifacts" / ".index-abc"
+    draft.mkdir(parents=True)
+    (draft / "half.bin").write_bytes(b"half")
+    (tmp_path / ".decision.json.x1").write_text("half")
+    store.sweep()
+    assert not draft.exists()
+    assert not (tmp_path / ".decision.json.x1").exists()
+
+
+def test_a_lock_dies_with_its_process(tmp_path):
+    code = f"import time; from pathlib import Path; from ragft.store import Run\nwith Run(Path({str(tmp_path)!r})).locked():\n print('held', flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout and process.stdout.readline().strip() == "held"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(0.05)
+    with Run(tmp_path).locked():
+        assert (tmp_path / ".lock").exists()
