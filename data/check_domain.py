@@ -142,10 +142,7 @@ def check_documents(corpus: Path, problems: list[str]) -> dict[str, list[str]]:
     for first, second in combinations(documents, 2):
         shared = runs[first] & runs[second]
         if shared and frozenset((first, second)) not in allowed:
-            problems.append(
-                f"{first} and {second} share {len(shared)} run(s) of {RUN} words, "
-                f"e.g. {min(shared)!r}"
-            )
+            problems.append(f"{first} and {second} share {len(shared)} run(s) of {RUN} words, e.g. {min(shared)!r}")
     for pair in NEAR_DUPLICATES:
         for name in pair:
             if name not in documents:
@@ -158,9 +155,7 @@ def word_count(parts: list[str]) -> int:
     return sum(bool(re.search(r"\w", word)) for word in " ".join(parts).split())
 
 
-def check_facts(
-    facts: list[dict], documents: dict[str, list[str]], problems: list[str]
-) -> dict[str, dict]:
+def check_facts(facts: list[dict], documents: dict[str, list[str]], problems: list[str]) -> dict[str, dict]:
     ledger = {}
     for fact in facts:
         name = fact.get("fact", "?")
@@ -226,9 +221,7 @@ def check_answerable(
         problems.append(f"{name}: evidence and ledger name different documents")
 
 
-def check_unanswerable(
-    row: dict, documents: dict[str, list[str]], problems: list[str]
-) -> None:
+def check_unanswerable(row: dict, documents: dict[str, list[str]], problems: list[str]) -> None:
     name = row["id"]
     if set(row) != UNANSWERABLE_KEYS:
         problems.append(f"{name}: keys {sorted(row)}")
@@ -312,18 +305,14 @@ def check_questions(
         stratum = stratum_of(fact, splits, problems)
         by_stratum[stratum].update(splits)
         facts_by_stratum[stratum][splits[2]] += 1
-    by_stratum["unanswerable"].update(
-        row["split"] for row in rows if row["kind"] == "unanswerable"
-    )
+    by_stratum["unanswerable"].update(row["split"] for row in rows if row["kind"] == "unanswerable")
     return {
         "questions": len(rows),
         "questions_by_split": Counter(row["split"] for row in rows),
         "questions_by_stratum_and_split": by_stratum,
         "facts_by_stratum_and_held_out_split": facts_by_stratum,
         "questions_by_kind": Counter(row["kind"] for row in rows),
-        "unanswerable_by_reason": Counter(
-            row.get("reason") for row in rows if row["kind"] == "unanswerable"
-        ),
+        "unanswerable_by_reason": Counter(row.get("reason") for row in rows if row["kind"] == "unanswerable"),
     }
 
 
@@ -335,9 +324,7 @@ def main() -> int:
 
     problems: list[str] = []
     documents = check_documents(domain / "corpus", problems)
-    ledger = check_facts(
-        read_jsonl(domain / "facts.jsonl", problems), documents, problems
-    )
+    ledger = check_facts(read_jsonl(domain / "facts.jsonl", problems), documents, problems)
     rows = read_jsonl(domain / "questions.jsonl", problems)
     counts = {
         "documents": len(documents),

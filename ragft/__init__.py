@@ -33,7 +33,20 @@ _HOME = {
     "load_study": "ragft.study",
     "run": "ragft.study",
 }
-__all__ = list(_HOME)
+__all__ = [
+    "Comparison",
+    "Decision",
+    "Domain",
+    "RagftError",
+    "Result",
+    "Study",
+    "compare",
+    "decide",
+    "load_domain",
+    "load_result",
+    "load_study",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

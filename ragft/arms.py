@@ -75,9 +75,12 @@ class Composed:
     def _prompts(self, questions: Sequence[Question]) -> tuple[list[tuple[Hit, ...] | None], list[Prompt]]:
         if self.retriever is None:
             return [None] * len(questions), [closed_book(q.text, self.language) for q in questions]
-        found = [fit_passages(hits, self.context_tokens, self.generator.count_tokens) for hits in self.retriever.search(questions, self.k)]
+        found = [self._fit(hits) for hits in self.retriever.search(questions, self.k)]
         prompts = [open_book(q.text, [h.chunk for h in hits], self.language) for q, hits in zip(questions, found, strict=True)]
         return list(found), prompts
+
+    def _fit(self, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
+        return hits[: len(fit_passages([hit.chunk for hit in hits], self.context_tokens, self.generator.count_tokens))]
 
     def _group(self, order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
         group: list[int] = []

@@ -23,6 +23,7 @@ from ragft.store import read_json, read_jsonl_as, write_json, write_jsonl
 from ragft.types import Chunk, Evidence, FitReport, Gold, Hit, Question
 
 AUTO = ("hybrid", "bm25", "dense")  # in order of preference: a later one must be better, not as good
+SPARE_DISTRACTORS = 4  # passages beyond k for training examples from which the gold is taken out
 DEV_QUESTIONS = 200  # enough to tell retrievers apart; more only take time
 Progress = Callable[[int, int], None]
 
@@ -187,7 +188,8 @@ def build_adapter(plan: AdapterPlan, index: Path, parts: RetrieverParts, folder:
     form = registry.lookup("format", plan.format)
     questions = plan.domain.split("train")
     retrieved, gold = _training_passages(plan, index, parts, questions) if form.facts["passages"] else ({}, {})
-    data = TrainingData(questions, parts.chunks, plan.domain.language, plan.seed, retrieved, gold)
+    fit = partial(fit_passages, budget=plan.context_tokens, count_tokens=token_counter(plan.model))
+    data = TrainingData(questions, parts.chunks, plan.domain.language, plan.seed, plan.k, fit, retrieved, gold)
     return train_adapter(
         plan.model.folder,
         registry.lookup("tuning", plan.tuning).make(**dict(plan.options)),
@@ -204,15 +206,10 @@ def build_adapter(plan: AdapterPlan, index: Path, parts: RetrieverParts, folder:
 def _training_passages(
     plan: AdapterPlan, index: Path, parts: RetrieverParts, questions: Sequence[tuple[Question, Gold]]
 ) -> tuple[dict[str, list[Chunk]], dict[str, list[Chunk]]]:
-    """What retrieval shows for each training question, as when answering, and the chunks that hold its evidence."""
+    """What retrieval finds for each training question, and the chunks that hold its evidence."""
     retriever = make_retriever(resolve_retriever(plan.retriever or "auto", index), parts)
-    count = token_counter(plan.model)
-    found = retriever.search([question for question, _ in questions], plan.k)
-    retrieved = {
-        question.id: [hit.chunk for hit in fit_passages(hits, plan.context_tokens, count)] for (question, _), hits in zip(questions, found, strict=True)
-    }
+    found = retriever.search([question for question, _ in questions], plan.k + SPARE_DISTRACTORS)
+    retrieved = {question.id: [hit.chunk for hit in hits] for (question, _), hits in zip(questions, found, strict=True)}
     by_id = {chunk.id: chunk for chunk in parts.chunks}
-    gold = {
-        question.id: [by_id[min(ids)] for ids in relevant_chunks(parts.chunks, g.evidence) if ids] for question, g in questions
-    }
+    gold = {question.id: [by_id[min(ids)] for ids in relevant_chunks(parts.chunks, g.evidence) if ids] for question, g in questions}
     return retrieved, gold

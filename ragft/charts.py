@@ -16,6 +16,7 @@ BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 SKY, PINK, YELLOW, GREY, BLACK = "#56b4e9", "#cc79a7", "#f0e442", "#999999", "#222222"
 LINES = ((BLUE, ""), (RED, "6 3"), (GREEN, "2 3"), (PINK, "9 3 2 3"), (ORANGE, "4 2"), (SKY, "1 2"))
 LEFT, RIGHT = 2.0, 98.0  # per cent: what lies outside is room for the first and the last tick's text
+LABEL = 24  # characters of a name that leave room for the figures on a telephone
 ROW, AXIS = 52, 40  # pixels: one row with its label above it; the axis with ticks and unit
 
 
@@ -111,7 +112,7 @@ def _interval_row(row: IntervalRow, top: int, scale: Axis) -> Markup:
             parts.append(Markup('<line class="cap {}" x1="{x}%" x2="{x}%" y1="{}" y2="{}"/>').format(tone, middle - 5, middle + 5, x=end))
     shape = "mean" if row.low is not None else "mean open"
     parts.append(Markup('<circle class="{} {}" cx="{}%" cy="{}" r="5.5"/>').format(shape, tone, scale.place(row.mean), middle))
-    parts += [Markup('<circle class="seed" cx="{}%" cy="{}" r="2.6"/>').format(scale.place(dot), middle) for dot in row.dots]
+    parts += [Markup('<circle class="seed" cx="{}%" cy="{}" r="3"/>').format(scale.place(dot), middle + 10) for dot in row.dots]
     return Markup("").join(parts)
 
 
@@ -196,7 +197,8 @@ def _open(height: int, label: str, title: str) -> Markup:
 
 
 def _labels(label: str, note: str, top: int) -> Markup:
-    """The row's name at the left and its figures at the right, above the row."""
+    """The row's name at the left and its figures at the right, above the row. A long name is cut here, not in the alternative text."""
+    label = label if len(label) <= LABEL else label[: LABEL - 1] + "…"
     return Markup('<text class="name" x="0" y="{y}">{}</text><text class="note" x="100%" y="{y}">{}</text>').format(label, note, y=top + 15)
 
 

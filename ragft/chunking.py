@@ -21,7 +21,8 @@ def chunk_documents(documents: Sequence[Document], size: int, overlap: int, coun
     """Chunks of every document, in order. `size` and `overlap` are tokens by `count_tokens`.
 
     Documents are cut into pieces of `size - overlap` tokens, and each piece but a document's first is preceded by up to
-    `overlap` tokens of whole words before it. Every character that is no white space is in a chunk.
+    `overlap` tokens of whole words before it. Every character that is no white space is in a chunk. A heading is never a
+    chunk of its own, which would win searches and tell nothing: it stays with the text below, beyond `size` if need be.
 
     Raises InputError when the overlap leaves no room for new text.
     """
@@ -33,22 +34,31 @@ def chunk_documents(documents: Sequence[Document], size: int, overlap: int, coun
     splitter = RecursiveCharacterTextSplitter(
         separators=SEPARATORS, is_separator_regex=True, keep_separator=True, chunk_size=size - overlap, chunk_overlap=0, length_function=count_tokens
     )
-    return tuple(chunk for document in documents for chunk in _chunks(document, splitter.split_text(document.text), overlap, count_tokens))
+    return tuple(chunk for document in documents for chunk in _chunks(document, splitter.split_text(document.text), size, overlap, count_tokens))
 
 
-def _chunks(document: Document, pieces: Sequence[str], overlap: int, count_tokens: Callable[[str], int]) -> Iterator[Chunk]:
+def _chunks(document: Document, pieces: Sequence[str], size: int, overlap: int, count_tokens: Callable[[str], int]) -> Iterator[Chunk]:
     fences = [m.span() for m in _FENCE.finditer(document.text)]
     headings = [(m.start(), len(m[1]), m[2]) for m in _HEADING.finditer(document.text) if not any(start <= m.start() < end for start, end in fences)]
     path = _HeadingPath(document.title, headings)
-    end = 0
+    end, waiting = 0, -1
     for piece in filter(None, map(str.strip, pieces)):
         # pieces follow each other with nothing but white space between them, so the first place after the last one is theirs
         begin = document.text.find(piece, end)
         if begin < 0 or document.text[end:begin].strip():
             raise AssertionError(f"{document.id}: the splitter returned text that is not in the document")
-        start = _reach_back(document.text, begin, overlap, count_tokens) if end and overlap else begin
+        start = waiting if waiting >= 0 else _reach_back(document.text, begin, overlap, count_tokens) if end and overlap else begin
         end = begin + len(piece)
-        yield Chunk(f"{document.id}:{start}-{end}", Span(document.id, start, end), document.text[start:end], path.at(start))
+        if _only_headings(piece) and document.text[end:].strip() and count_tokens(document.text[start:end]) <= size:
+            waiting = start
+            continue
+        waiting = -1
+        yield Chunk(f"{document.id}:{start}-{end}", Span(document.id, start, end), document.text[start:end], path.at(begin))
+
+
+def _only_headings(piece: str) -> bool:
+    """Whether there are only headings and code fences in it, which say nothing without the text below."""
+    return all(_HEADING.fullmatch(line) or line.startswith(("```", "~~~")) for line in piece.splitlines() if line.strip())
 
 
 def _reach_back(text: str, begin: int, overlap: int, count_tokens: Callable[[str], int]) -> int:

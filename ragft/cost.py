@@ -32,7 +32,7 @@ class ArmCost:
     setup: float
     update: float
     per_1000_questions: float
-    per_correct_answer: float | None  # None: no answer was right
+    per_correct_answer: float | None  # of answering alone, without set-up; None: no answer was right
     horizon_total: float
 
 
@@ -67,8 +67,8 @@ def break_even(arm: str, cost: ArmCost, other: str, other_cost: ArmCost, prices:
     """The four cases of signs: fixed costs up or down, cost a question up or down."""
     fixed = (cost.setup - other_cost.setup) + prices.months * prices.updates_per_month * (cost.update - other_cost.update)
     question = prices.months * (cost.per_1000_questions - other_cost.per_1000_questions) / 1000
+    if fixed >= 0 and question >= 0:  # the same cost throughout is not cheaper
+        return BreakEven(arm, other, None, "never")
     if fixed <= 0 and question <= 0:
         return BreakEven(arm, other, None, "always")
-    if fixed >= 0 and question >= 0:
-        return BreakEven(arm, other, None, "never")
     return BreakEven(arm, other, -fixed / question, "above" if question < 0 else "below")

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ragft.charts import BLACK, BLUE, GREY, ORANGE, PINK, RED, SKY, Part
+from ragft.charts import BLACK, BLUE, GREY, ORANGE, PINK, RED, SKY, YELLOW, Part
 from ragft.domain.splits import order
 from ragft.numbers import percent, points, signed, span
+from ragft.text import words
 from ragft.types import Gold, Span
 
 if TYPE_CHECKING:
@@ -20,16 +21,19 @@ if TYPE_CHECKING:
     from ragft.stats import Estimate
 
 RIGHT = 0.5  # a graded score (token_f1) counts as right from here on; match and exact_match are 0 or 1
+YES_NO = {"yes", "no", "maybe", "是", "否", "不是", "有", "没有"}  # words that stand in many a wrong answer
+OUT_OF_REACH = 1e9  # questions a month: a break-even beyond is none
 
 # Every answer is exactly one of these, so the parts add up to all answers.
 PARTS = (
     Part("right", "right (or rightly refused)", BLUE),
     Part("refused", "refused, though the documents answer it", SKY, BLACK),
+    Part("wordy", "holds the answer, but says more than the metric allows", YELLOW, BLACK),
     Part("misread", "wrong, though all the evidence was shown", ORANGE, BLACK),
     Part("missed", "wrong, and the evidence was not (all) shown", RED),
     Part("wrong", "wrong (no passages, or evidence unknown)", GREY, BLACK),
     Part("invented", "answered, though the documents do not answer it", PINK, BLACK),
-    Part("failed", "failed, not scored", BLACK),
+    Part("failed", "failed, or not scored", BLACK),
 )
 
 
@@ -51,7 +55,7 @@ class Losses:
 
 
 def part_of(row: Mapping[str, Any], metric: str, answerable: bool) -> str:
-    """Which of PARTS one scored answer is. `row` has the outcome, the metric and recall@k (None or NaN: not applicable)."""
+    """Which of PARTS one scored answer is. `row` has outcome, metric, `holds` and recall@k (None or NaN: not applicable)."""
     score = number(row[metric])
     if row["outcome"] == "error" or score is None:
         return "failed"
@@ -61,6 +65,8 @@ def part_of(row: Mapping[str, Any], metric: str, answerable: bool) -> str:
         return "invented"
     if row["outcome"] == "abstained":
         return "refused"
+    if row.get("holds"):
+        return "wordy"
     shown = number(row.get("recall@k"))
     return "wrong" if shown is None else "misread" if shown == 1.0 else "missed"
 
@@ -70,8 +76,17 @@ def number(value: Any) -> float | None:
     return None if value is None or value != value else float(value)
 
 
+def holds(text: str, references: Iterable[str]) -> bool:
+    """Whether the text has a reference's words in order and without a gap, whatever its length; yes and no do not count."""
+    said = words(text)
+    for wanted in map(words, references):
+        if wanted and "".join(wanted) not in YES_NO and any(said[i : i + len(wanted)] == wanted for i in range(len(said))):
+            return True
+    return False
+
+
 def losses(frame: pd.DataFrame, metric: str, answerable: Mapping[str, bool]) -> tuple[Losses, ...]:
-    """One record an arm, in the frame's order. The frame is that of scoring.scores_frame."""
+    """One record an arm, in the frame's order. The frame is that of a Material."""
     found = []
     for arm, part in frame.groupby("arm", sort=False):
         rows: list[Any] = part.to_dict("records")
@@ -105,7 +120,8 @@ def marks(frame: pd.DataFrame, metric: str, seeds: Mapping[str, int], golds: Seq
 
 def rival(comparison: Comparison, recommend: str, arms: Sequence[Arm]) -> str | None:
     """The arm to set against the reference: the recommended one if it is tuned, else the tuned one with the best mean."""
-    tuned = [arm.name for arm in arms if arm.tuning and arm.name in comparison.family] or list(comparison.family)
+    known = [difference.arm for difference in comparison.challengers]
+    tuned = [arm.name for arm in arms if arm.tuning and arm.name in known] or known
     if recommend in tuned:
         return recommend
     return max(tuned, key=lambda name: comparison.row(name).estimate.mean, default=None)
@@ -155,7 +171,9 @@ def marked(text: str, place: Span, evidence: Iterable[Span]) -> list[tuple[str, 
 
 def no_interval(found: Estimate) -> str:
     """Why there is none."""
-    return "no interval (one document)" if found.documents < 2 else "no interval (one seed)"
+    if found.question_df > 0:
+        return "no interval (one seed)"
+    return "no interval (one document)" if found.documents < 2 else "no interval (too few documents)"
 
 
 def meaning(found: Difference, margin: float) -> str:
@@ -218,19 +236,35 @@ def _interaction_words(found: Interaction, better_alone: float, both: float, mar
 
 def ladder(comparison: Comparison, base: str | None) -> list[str]:
     """From the model alone over retrieved passages to the gold passages: what each rung brings, in sentences."""
+    if comparison.reference in comparison.unscored:
+        return []
     rag, oracle = comparison.row(comparison.reference).estimate.mean, comparison.ceiling
     sentences = []
-    if base and base != comparison.reference:
+    if base and base != comparison.reference and base not in comparison.unscored:
         alone = comparison.row(base).estimate.mean
         sentences.append(f"On its own ({base}), the model scores {percent(alone)}.")
         sentences.append(f"With {comparison.reference} it scores {percent(rag)}: {_step(rag - alone)}.")
     if oracle:
         top = comparison.row(oracle.arm).estimate.mean
         bounds = span(oracle.low, oracle.high, no_interval(oracle.estimate))
-        most = "the most that better retrieval could bring" if top > rag else "better retrieval would bring nothing"
+        most = "the most that better retrieval alone could bring" if top > rag else "better retrieval alone would bring nothing"
         sentences.append(f"With the gold passages ({oracle.arm}) it scores {percent(top)}: {_step(top - rag)} ({bounds}); {most}.")
         sentences.append(f"The remaining {points(1 - top)} have other causes: reading, wording, refusals, answers to unanswerable questions.")
     return sentences
+
+
+def form_words(lost: Sequence[Losses]) -> str:
+    """What the length rule of the metric costs the arms that answer in whole sentences; "" where it costs none."""
+    wordy = [part for part in lost if part.counts["wordy"]]
+    if not wordy:
+        return ""
+    said = "; ".join(
+        f"{p.arm} {percent(p.share('wordy'))} (with them it would have {percent(p.share('right') + p.share('wordy'))} right)" for p in wordy
+    )
+    return (
+        f"Some answers hold a reference answer but say more than the metric allows: {said}. "
+        "That is form, not knowledge: a stricter instruction may mend it without fine-tuning."
+    )
 
 
 def _step(difference: float) -> str:
@@ -239,10 +273,11 @@ def _step(difference: float) -> str:
 
 def break_even_words(even: BreakEven, stated: float) -> str:
     """When one arm is the cheaper one over the horizon; `stated` are the study's questions a month."""
-    if even.cheaper == "always":
+    out_of_reach = even.volume is not None and even.volume > OUT_OF_REACH
+    if even.cheaper == "always" or (out_of_reach and even.cheaper == "below"):
         return f"{even.arm} is cheaper than {even.other} at any number of questions."
-    if even.cheaper == "never" or even.volume is None:
-        return f"{even.arm} is never cheaper than {even.other}."
+    if even.cheaper == "never" or out_of_reach or even.volume is None:
+        return f"{even.arm} is not cheaper than {even.other} at any number of questions."
     cheaper = (stated > even.volume) == (even.cheaper == "above")
     return (
         f"{even.arm} is cheaper than {even.other} {even.cheaper} {even.volume:,.0f} questions a month; "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ragft import scoring
 from ragft.compare import Comparison
 from ragft.decide import Decision
+from ragft.diagnosis import holds
 from ragft.settings import Study, load_study
 from ragft.store import Run, read_json, read_jsonl_as, read_record
 from ragft.types import Answer, FitReport, Gold, Question
@@ -53,7 +54,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Material:
-    """A finished run, read. `frame` is that of scoring.scores_frame."""
+    """A finished run, read. `frame` is that of scoring.scores_frame with the column `holds`: the answer has a reference answer in it."""
 
     run: Run
     study: Study
@@ -70,13 +71,17 @@ class Material:
 
     def answers(self, arm: Arm) -> dict[str, Answer]:
         """The answers of the arm's lowest seed, by question id."""
-        return {a.question: a for a in read_jsonl_as(Answer, self.run.seed_folder(arm.name, arm.seeds[0]) / "answers.jsonl")}
+        return _answers(self.run, arm.name, arm.seeds[0])
+
+
+def _answers(run: Run, arm: str, seed: int) -> dict[str, Answer]:
+    return {answer.question: answer for answer in read_jsonl_as(Answer, run.seed_folder(arm, seed) / "answers.jsonl")}
 
 
 def read_material(run: Run) -> Material:
     """Raises MissingError when the run has not come to a verdict."""
     study = load_study(run.folder / "study.yaml")
-    finished = scoring.finished(run)
+    finished, golds = scoring.finished(run), tuple(scoring.read_gold(run))
     return Material(
         run=run,
         study=study,
@@ -84,10 +89,18 @@ def read_material(run: Run) -> Material:
         comparison=read_record(Comparison, run.folder / "comparison.json"),
         decision=read_record(Decision, run.folder / "decision.json"),
         questions={q.id: q.text for q in read_jsonl_as(Question, run.folder / "questions.jsonl")},
-        golds=tuple(scoring.read_gold(run)),
-        frame=scoring.scores_frame(run),
+        golds=golds,
+        frame=_with_holds(run, finished, golds),
         arms=tuple(_read_arm(run, study, name, tuple(s for a, s in finished if a == name)) for name in dict.fromkeys(a for a, _ in finished)),
     )
+
+
+def _with_holds(run: Run, finished: Sequence[tuple[str, int]], golds: Sequence[Gold]) -> pd.DataFrame:
+    references = {gold.id: gold.answers for gold in golds}
+    texts = {(arm, seed): _answers(run, arm, seed) for arm, seed in finished}
+    frame = scoring.scores_frame(run)
+    rows = zip(frame["arm"], frame["seed"], frame["question"], strict=True)
+    return frame.assign(holds=[holds(texts[arm, seed][key].text, references[key]) for arm, seed, key in rows])
 
 
 def _read_arm(run: Run, study: Study, name: str, seeds: tuple[int, ...]) -> Arm:

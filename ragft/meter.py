@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -16,10 +17,8 @@ class PeakMemory:
     bytes: int = 0
 
     def __enter__(self) -> PeakMemory:
-        try:
+        with suppress(OSError):  # not Linux, or not allowed: the mark then covers the whole process
             Path("/proc/self/clear_refs").write_text("5")
-        except OSError:
-            pass  # not Linux, or not allowed: the mark then covers the whole process
         return self
 
     def __exit__(self, *_: object) -> None:

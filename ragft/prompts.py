@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ragft.types import Chunk, Hit, Prompt
+from ragft.types import Chunk, Prompt
 
 REFUSAL = {"en": "I don't know.", "zh": "我不知道。"}
 
@@ -42,16 +42,16 @@ def passage(chunk: Chunk) -> str:
     return f"{chunk.heading}\n{chunk.text}"
 
 
-def fit_passages(hits: Sequence[Hit], budget: int, count_tokens: Callable[[str], int]) -> tuple[Hit, ...]:
-    """The best hits whose passages together take at most `budget` tokens; the first is kept whatever its length."""
-    kept: list[Hit] = []
+def fit_passages(chunks: Sequence[Chunk], budget: int, count_tokens: Callable[[str], int]) -> list[Chunk]:
+    """The first chunks whose passages together take at most `budget` tokens; the first is kept whatever its length."""
+    kept: list[Chunk] = []
     used = 0
-    for hit in hits:
-        used += count_tokens(passage(hit.chunk))
+    for chunk in chunks:
+        used += count_tokens(passage(chunk))
         if kept and used > budget:
             break
-        kept.append(hit)
-    return tuple(kept)
+        kept.append(chunk)
+    return kept
 
 
 class Tokenizer(Protocol):

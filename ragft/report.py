@@ -75,6 +75,7 @@ def _page(m: Material) -> dict[str, Any]:
         "parts": PARTS,
         "losses": lost,
         "losses_chart": _losses_chart(lost),
+        "form": diagnosis.form_words(lost),
         "ladder": diagnosis.ladder(m.comparison, next((a.name for a in m.arms if not a.retriever and not a.tuning), None)),
         "slices": _slices(m.comparison),
         "strata": STRATA,
@@ -142,7 +143,7 @@ def _arms_chart(found: Comparison, recommend: str) -> str:
         dots = tuple(100 * mean for mean in row.seed_means) if len(row.seed_means) > 1 else ()
         mean = row.estimate.mean
         rows.append(IntervalRow(row.name, percent(mean) + interval, 100 * mean, low, high, dots, row.name == recommend))
-    highest = max(value for row in rows for value in (row.mean, row.high or 0.0, *row.dots))
+    highest = max((value for row in rows for value in (row.mean, row.high or 0.0, *row.dots)), default=100.0)
     title, unit = "Score of each arm with its 95 % interval.", f"{found.metric}, % of {found.questions} questions"
     return charts.interval_chart(rows, charts.axis(0, max(highest, 1)), title=title, unit=unit)
 
@@ -154,7 +155,9 @@ def _differences_chart(found: Comparison, recommend: str) -> str:
 
 
 def _interactions_chart(found: Comparison) -> str:
-    rows = [_signed_row(i.both, i.estimate.mean, i.low, i.high, diagnosis.no_interval(i.estimate), False) for i in found.interactions]
+    rows = [
+        _signed_row(f"{i.rag} with {i.tuned}", i.estimate.mean, i.low, i.high, diagnosis.no_interval(i.estimate), False) for i in found.interactions
+    ]
     return _signed_chart(rows, 100 * found.margin, "What both together bring beyond the plain sum, with its interval.")
 
 

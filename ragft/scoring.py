@@ -26,7 +26,9 @@ def score_run(run: Run) -> None:
     for name, seed in finished(run):
         folder = run.seed_folder(name, seed)
         answers = {answer.question: answer for answer in read_jsonl_as(Answer, folder / "answers.jsonl")}
-        rows = [{"question": key, "outcome": answers[key].outcome, **{m: e.make(answers[key], gold[key]) for m, e in metrics.items()}} for key in gold]
+        rows = [
+            {"question": key, "outcome": answers[key].outcome, **{m: e.make(answers[key], gold[key]) for m, e in metrics.items()}} for key in gold
+        ]
         write_jsonl(folder / "scores.jsonl", rows)
 
 
@@ -59,7 +61,7 @@ def scores_frame(run: Run) -> pd.DataFrame:
 
 
 def _rows(run: Run, name: str, seed: int) -> list[dict[str, Any]]:
-    return [row for row in read_jsonl_as(dict, run.seed_folder(name, seed) / "scores.jsonl")]
+    return read_jsonl_as(dict, run.seed_folder(name, seed) / "scores.jsonl")
 
 
 def score_table(run: Run, metric: str, reference: str) -> ScoreTable:

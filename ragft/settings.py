@@ -44,10 +44,10 @@ class Costs(_Strict):
     """The user's prices and volumes; see ragft.cost.Prices."""
 
     currency: str = "EUR"
-    machine_per_hour: float = Field(0.10, ge=0)
-    questions_per_month: float = Field(10_000, gt=0)
-    updates_per_month: float = Field(1, ge=0)
-    months: float = Field(12, gt=0)
+    machine_per_hour: float = Field(default=0.10, ge=0)
+    questions_per_month: float = Field(default=10_000, gt=0)
+    updates_per_month: float = Field(default=1, ge=0)
+    months: float = Field(default=12, gt=0)
 
 
 class Study(_Strict):
@@ -72,7 +72,7 @@ class Study(_Strict):
     batch_size: int = Field(16, ge=1)
     train_tokens: int = Field(40_000, ge=1)  # per adapter and seed
     train_batch_size: int = Field(8, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(default=3e-3, gt=0)  # LoRA on SmolLM2-135M: 5 of 24 trained dev facts, against 2 at 1e-3
     needs: dict[str, float | bool] = {}
     costs: Costs = Costs()
 
@@ -116,9 +116,8 @@ def presets(names: list[str]) -> dict[str, ArmSettings]:
 def _check_arm(name: str, arm: ArmSettings) -> None:
     if "/" in name or name.startswith(".") or not name.strip():
         raise InputError(f"arm '{name}': a name becomes a folder; leave out slashes and leading dots.")
-    if arm.retriever not in (None, "auto"):
-        if arm.retriever not in registry.entries("retriever"):
-            raise unknown("retriever", str(arm.retriever), ["auto", *registry.entries("retriever")])
+    if arm.retriever not in (None, "auto", *registry.entries("retriever")):
+        raise unknown("retriever", str(arm.retriever), ["auto", *registry.entries("retriever")])
     if arm.tuning is None:
         if arm.format or arm.options or arm.learning_rate:
             raise InputError(f"arm '{name}': format, options and learning_rate belong to a tuned arm. Add tuning: lora, or remove them.")
@@ -170,6 +169,8 @@ def _first_problem(path: Path, text: str, error: ValidationError) -> str:
 def _line_of(text: str, place: list[str], message: str) -> int:
     """The line that a message is about: of the name it quotes, else of the key at `place`, else of a key it mentions."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if root is None:
+        return 1
     node = root
     for part in place:
         pairs = node.value if isinstance(node, yaml.MappingNode) else []
@@ -202,7 +203,7 @@ def _apply(raw: dict[str, Any], change: str) -> None:
     for part in path:
         found = place.get(part)
         if isinstance(found, list):  # arms: [base, rag] names presets; a setting below one needs the mapping
-            found = place[part] = {name: None for name in found}
+            found = place[part] = dict.fromkeys(found)
         if found is None:
             found = place[part] = registry.lookup("arm", part).make() if path[:1] == ["arms"] and part != "arms" else {}
         if not isinstance(found, dict):

@@ -20,12 +20,12 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from filelock import FileLock, Timeout
 
@@ -86,21 +86,21 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
 
 def read_jsonl_as(kind: type[T], path: Path) -> list[T]:
     """The file's lines as records of `kind` (a dataclass)."""
-    adapter = _adapter(kind)
+    adapter = _adapter(cast(Hashable, kind))
     with path.open(encoding="utf-8") as file:
         return [adapter.validate_json(line) for line in file if line.strip()]
 
 
 def read_record(kind: type[T], path: Path) -> T:
     """A file's JSON as a record of `kind` (a dataclass)."""
-    return _adapter(kind).validate_python(read_json(path))
+    return _adapter(cast(Hashable, kind)).validate_python(read_json(path))
 
 
 @cache
-def _adapter(kind: type) -> Any:
+def _adapter(kind: Hashable) -> Any:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    return TypeAdapter(cast(Any, kind))
 
 
 def fingerprint(value: Any) -> str:

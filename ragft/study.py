@@ -1,8 +1,8 @@
 """The whole story of a study: what `ragft run` does, from a folder of documents to a verdict, on one screen.
 
-    from ragft import Study, run
-    result = run(Study(domain="data/tarnbeck"))
-    result.decision.verdict, result.comparison.arms, result.scores
+from ragft import Study, run
+result = run(Study(domain="data/tarnbeck"))
+result.decision.verdict, result.comparison.arms, result.scores
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ragft.privacy import keep_private
 from ragft.progress import Silent, Watcher
 from ragft.report import write_report
 from ragft.settings import Study, load_study, save_study
-from ragft.store import Run, fingerprint, find_run, open_run, read_json, read_record, write_json, write_jsonl
+from ragft.store import Run, find_run, fingerprint, open_run, read_json, read_record, write_json, write_jsonl
 from ragft.units import Context, Unit, check_units, plan_units, with_limit
 
 if TYPE_CHECKING:

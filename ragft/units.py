@@ -115,7 +115,7 @@ def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Pr
 
 def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> None:
     """Answer all test questions with one arm and seed, batch by batch; batches already stored are not asked again."""
-    arm, study = context.study.arms[name], context.study
+    arm = context.study.arms[name]
     index = index_artifact(context, progress) if arm.retriever or arm.tuning else None
     adapter = adapter_artifact(context, arm, seed, progress) if arm.tuning else None
     inputs = fingerprint(

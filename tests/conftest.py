@@ -40,7 +40,18 @@ def question_lines() -> list[dict]:
         for wording, text in enumerate(wordings):
             split = UNTRAINED.get(fact) or ("train" if wording < 2 else "test")
             evidence = [{"document": document, "quote": quote}]
-            lines.append({"id": f"{fact}-{wording}", "fact": fact, "wording": wording, "kind": "value", "split": split, "question": text, "answers": [answer], "evidence": evidence})
+            lines.append(
+                {
+                    "id": f"{fact}-{wording}",
+                    "fact": fact,
+                    "wording": wording,
+                    "kind": "value",
+                    "split": split,
+                    "question": text,
+                    "answers": [answer],
+                    "evidence": evidence,
+                }
+            )
     for number, (split, text) in enumerate([("train", "Who invented the Vela 7?"), ("test", "What does the Kova 30 cost?")]):
         document = "pumps/vela.md" if number == 0 else "pumps/kova.md"
         lines.append({"id": f"u{number}", "split": split, "question": text, "answers": [], "document": document})
@@ -72,7 +83,9 @@ def make_tokenizer(texts: list[str]):
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     special = ["<|end|>", "<|turn|>"]
-    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=600, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    tokenizer.train_from_iterator(
+        texts, trainers.BpeTrainer(vocab_size=600, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    )
     made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<|end|>", additional_special_tokens=["<|turn|>"])
     made.chat_template = (
         "{% for m in messages %}<|turn|>{{ m['role'] }}\n{{ m['content'] }}<|end|>\n{% endfor %}"
@@ -87,12 +100,25 @@ def save_tiny_model(folder: Path, kind: str = "llama") -> Path:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     tokenizer = make_tokenizer([*DOCUMENTS.values(), *(line["question"] for line in question_lines())])
-    sizes = {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None, "initializer_range": 0.2}
+    sizes = {
+        "vocab_size": len(tokenizer),
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": None,
+        "initializer_range": 0.2,
+    }
     if kind == "gpt2":
         config = AutoConfig.for_model("gpt2", n_embd=32, n_layer=2, n_head=4, n_positions=512, **sizes)
     else:
         config = AutoConfig.for_model(
-            kind, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512, **sizes
+            kind,
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=512,
+            **sizes,
         )
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
@@ -123,7 +149,9 @@ def tiny_embedder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
     bert = folder / "bert"
     BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(bert)
-    BertModel(BertConfig(vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)).save_pretrained(bert)
+    BertModel(
+        BertConfig(vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+    ).save_pretrained(bert)
     transformer = st.Transformer(str(bert))
     SentenceTransformer(modules=[transformer, st.Pooling(32)]).save(str(folder / "st"))
     return folder / "st"
@@ -138,5 +166,3 @@ def tiny_study(domain_folder: Path, tiny_model: Path):
         domain=str(domain_folder), model=str(tiny_model), embedder=None, seeds=(0, 1), chunk_tokens=32, context_tokens=96, k=2,
         max_new_tokens=6, batch_size=4, train_tokens=1500, train_batch_size=4,
     )  # fmt: skip
-
-

@@ -99,6 +99,12 @@ def test_smooth_keeps_a_constant_and_the_number_of_points():
     assert charts.smooth(((0, 5.0), (1, 1.0)), 1) == ((0, 5.0), (1, 1.0))
 
 
+def test_a_long_name_is_cut_in_the_picture_only():
+    root = parse(charts.stacked_chart([StackRow("n" * 60, "", {"a": 1.0})], [Part("a", "right", "#000")], title="t"))
+    assert "n" * 60 in root.attrib["aria-label"]
+    assert max(len(e.text or "") for e in root.iter(SVG + "text")) == charts.LABEL
+
+
 def test_text_never_becomes_markup():
     drawn = [
         charts.interval_chart([IntervalRow(EVIL, EVIL, 1)], axis(0, 2), title=EVIL, unit=EVIL),

@@ -68,8 +68,11 @@ def test_metrics(name):
 @pytest.mark.parametrize("name", registry.entries("format"))
 def test_formats(name):
     entry = registry.lookup("format", name)
-    questions = [(QUESTIONS[0], gold(["42 bar"], EVIDENCE["q0"])), (QUESTIONS[2], Gold("q2", (), (), "d1.md", "train", "u", 0, "unanswerable", "unanswerable"))]
-    data = TrainingData(questions, CHUNKS, "en", 0, {"q0": CHUNKS[:2], "q2": CHUNKS[1:3]}, {"q0": CHUNKS[:1]})
+    questions = [
+        (QUESTIONS[0], gold(["42 bar"], EVIDENCE["q0"])),
+        (QUESTIONS[2], Gold("q2", (), (), "d1.md", "train", "u", 0, "unanswerable", "unanswerable")),
+    ]
+    data = TrainingData(questions, CHUNKS, "en", 0, 2, list, {"q0": CHUNKS[:2], "q2": CHUNKS[1:3]}, {"q0": CHUNKS[:1]})
     examples = entry.make(data)
     assert examples and examples == entry.make(data), "the same data and seed give the same examples"
     assert all(isinstance(example, Example) and example.completion.strip() for example in examples)

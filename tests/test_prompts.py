@@ -5,7 +5,7 @@ from __future__ import annotations
 from jinja2.exceptions import TemplateError
 
 from ragft.prompts import closed_book, completion, fit_passages, open_book, render
-from ragft.types import Chunk, Hit, Span
+from ragft.types import Chunk, Span
 
 
 class Chat:
@@ -26,12 +26,12 @@ class Plain:
     chat_template = None
 
 
-def hit(name: str, words: int) -> Hit:
-    return Hit(Chunk(name, Span("d", 0, 1), " ".join(["w"] * words), "T"), 1, 1.0)
+def chunk(name: str, words: int) -> Chunk:
+    return Chunk(name, Span("d", 0, 1), " ".join(["w"] * words), "T")
 
 
 def test_closed_and_open_book_differ_in_the_passages_only():
-    closed, opened = closed_book("Why?", "en"), open_book("Why?", [hit("a", 2).chunk], "en")
+    closed, opened = closed_book("Why?", "en"), open_book("Why?", [chunk("a", 2)], "en")
     assert closed.user == "Question: Why?"
     assert opened.user == "[1] T\nw w\n\nQuestion: Why?"
     assert "I don't know" in closed.system and "I don't know" in opened.system
@@ -51,8 +51,8 @@ def test_render_goes_through_the_chat_template_or_plain():
 
 
 def test_passages_fill_the_budget_in_order_and_the_first_always_stays():
-    hits = [hit("a", 5), hit("b", 5), hit("c", 1)]
+    chunks = [chunk("a", 5), chunk("b", 5), chunk("c", 1)]
     count = lambda text: len(text.split())  # noqa: E731
-    assert [h.chunk.id for h in fit_passages(hits, 12, count)] == ["a", "b"]
-    assert [h.chunk.id for h in fit_passages(hits, 1, count)] == ["a"]
-    assert fit_passages([], 10, count) == ()
+    assert [c.id for c in fit_passages(chunks, 12, count)] == ["a", "b"]
+    assert [c.id for c in fit_passages(chunks, 1, count)] == ["a"]
+    assert fit_passages([], 10, count) == []

@@ -25,7 +25,9 @@ def answers_of(folder: Path) -> dict[str, bytes]:
 def texts_of(folder: Path) -> dict[tuple[str, str, str], str]:
     """(arm, seed, question) -> text: the answers without their timings."""
     return {
-        (path.parts[-3], path.parts[-2], a.question): a.text for path in folder.glob("arms/*/seed-*/answers.jsonl") for a in read_jsonl_as(Answer, path)
+        (path.parts[-3], path.parts[-2], a.question): a.text
+        for path in folder.glob("arms/*/seed-*/answers.jsonl")
+        for a in read_jsonl_as(Answer, path)
     }
 
 
@@ -86,7 +88,8 @@ def test_arms_that_retrieve_get_the_same_prompts(finished):
     """The pair differs in the weights only."""
     _, result, _ = finished
     prompts = [
-        {a.question: a.prompt for a in read_jsonl_as(Answer, result.run.seed_folder(name, 0) / "answers.jsonl")} for name in ("rag", "rag+lora", "raft")
+        {a.question: a.prompt for a in read_jsonl_as(Answer, result.run.seed_folder(name, 0) / "answers.jsonl")}
+        for name in ("rag", "rag+lora", "raft")
     ]
     assert prompts[0] == prompts[1] == prompts[2]
     assert prompts[0] != {a.question: a.prompt for a in read_jsonl_as(Answer, result.run.seed_folder("base", 0) / "answers.jsonl")}
@@ -95,10 +98,7 @@ def test_arms_that_retrieve_get_the_same_prompts(finished):
 def test_held_out_questions_never_reach_training(finished):
     study, result, root = finished
     context = prepare(study, root / "elsewhere")
-    train, test = (
-        {question.text for question, _ in context.domain.split(name)}
-        for name in ("train", "test")
-    )
+    train, test = ({question.text for question, _ in context.domain.split(name)} for name in ("train", "test"))
     assert not train & test
     asked = {q["text"] for q in map(json.loads, (result.run.folder / "questions.jsonl").read_text().splitlines())}
     assert asked == test
@@ -223,7 +223,7 @@ def test_what_an_arm_lacks_is_said_before_anything_starts(tiny_study, domain_fol
 
 
 def test_arms_of_different_chunks_are_not_paired(finished, tmp_path):
-    study, result, root = finished
+    study, result, _ = finished
     shutil.copytree(result.run.folder, tmp_path / "run")
     fit = tmp_path / "run" / "arms" / "raft" / "seed-0" / "fit.json"
     found = json.loads(fit.read_text())

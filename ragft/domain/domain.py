@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from ragft.domain import splits
 from ragft.domain.loaders import load_documents
-from ragft.domain.records import Record, plain, read_records, shorten
+from ragft.domain.records import SPLITS, Record, plain, read_records, shorten
 from ragft.errors import InputError
 from ragft.store import read_json, write_json
-from ragft.text import language_of, words
+from ragft.text import language_of, search_terms
 from ragft.types import Document, Gold, Question, Split
 
 
@@ -70,8 +70,11 @@ def load_domain(folder: Path | str) -> Domain:
             f"{guessed} of {len(records)} questions name no document; each is grouped with its best-matching document. "
             'The intervals rest on that guess: give "document" or "evidence" to replace it.',
         )
+    repeats = [r for r, first in zip(records, first_asked(records), strict=True) if first is not r]
+    if repeats:
+        notes += (f"{len(repeats)} questions stand more than once and count each time, the first on line {repeats[0].line} of {path.name}.",)
     assigned = _splits(folder, records, clusters)
-    _check_splits(path, records, assigned)
+    check_splits(path, records, assigned)
     train = [r for r in records if assigned[r.id] == "train" and r.answers]
     facts, trained = {r.fact for r in train}, {clusters[r.id] for r in train}
     gold = {
@@ -92,44 +95,64 @@ def load_domain(folder: Path | str) -> Domain:
     return Domain(folder.resolve().name, documents, questions, gold, _fingerprint(documents, questions, gold), notes)
 
 
+def first_asked(records: Sequence[Record]) -> list[Record]:
+    """For each record, the first one that asks the same question: most often itself."""
+    seen: dict[str, Record] = {}
+    return [seen.setdefault(plain(record.question), record) for record in records]
+
+
 def _clusters(records: Sequence[Record], documents: Sequence[Document]) -> tuple[dict[str, str], int]:
-    """Question id -> document, and how many had to be guessed by word overlap."""
+    """Question id -> document, and how many had to be guessed: the document that shares the rarest words."""
     clusters = {r.id: r.document for r in records if r.document}
     missing = [r for r in records if not r.document]
     if missing:
-        bags = [(d.id, set(words(d.text))) for d in documents]
-        rarity: dict[str, int] = {}
-        for _, bag in bags:
-            for word in bag:
-                rarity[word] = rarity.get(word, 0) + 1
+        import numpy as np
+
+        holders: dict[str, list[int]] = {}
+        for number, document in enumerate(documents):
+            for word in set(search_terms(document.text)):
+                holders.setdefault(word, []).append(number)
+        postings = {word: np.array(numbers) for word, numbers in holders.items()}
         for record in missing:
-            asked = set(words(" ".join((record.question, *record.answers))))
-            clusters[record.id] = max(bags, key=lambda b: (sum(1 / rarity[w] for w in asked & b[1]), b[0]))[0]
+            shared = np.zeros(len(documents))
+            for word in sorted(set(search_terms(" ".join((record.question, *record.answers)))) & postings.keys()):
+                shared[postings[word]] += 1 / len(postings[word])  # in a fixed order: sums must not depend on hashing
+            clusters[record.id] = documents[int(shared.argmax())].id
     return clusters, len(missing)
 
 
 def _splits(folder: Path, records: Sequence[Record], clusters: dict[str, str]) -> dict[str, Split]:
-    given = {r.id: r.split for r in records if r.split}
+    given: dict[str, Split] = {r.id: r.split for r in records if r.split}
     if len(given) == len(records):
-        return given  # type: ignore[return-value]  # every value is a Split here
+        return given
     if given:
         bare = next(r for r in records if not r.split)
         raise InputError(f'{folder / "questions.jsonl"}:{bare.line}: no "split" here, but other lines have one. Give it on every line or on none.')
     path = folder / "splits.json"
-    stored: dict[str, Split] = read_json(path) if path.is_file() else {}
-    made = splits.make_splits([splits.Item(r.id, r.fact, clusters[r.id], bool(r.answers)) for r in records])
-    settled = {r.id: stored.get(r.id, made[r.id]) for r in records}
+    stored = _stored_splits(path)
+    settled = splits.settle(stored, [splits.Item(r.id, r.fact, clusters[r.id], bool(r.answers)) for r in records])
+    for record, first in zip(records, first_asked(records), strict=True):
+        settled[record.id] = settled[first.id]
     if settled != stored:
-        write_json(path, settled)
+        try:
+            write_json(path, settled)
+        except OSError as error:
+            raise InputError(f'{path}: the splits cannot be stored ({error.strerror}). Give "split" on every line of questions.jsonl.') from error
     return settled
 
 
-def _check_splits(path: Path, records: Sequence[Record], assigned: dict[str, Split]) -> None:
+def _stored_splits(path: Path) -> dict[str, Split]:
+    stored = read_json(path) if path.is_file() else {}
+    if not isinstance(stored, dict) or not all(value in SPLITS for value in stored.values()):
+        raise InputError(f"{path}: not a table of question ids and splits ({', '.join(SPLITS)}). Delete it to have the splits made again.")
+    return stored
+
+
+def check_splits(path: Path, records: Sequence[Record], assigned: Mapping[str, Split]) -> None:
+    """Raises InputError where nothing is held out, or the same question is in two splits."""
     if "test" not in assigned.values():
         raise InputError(f'{path}: no question is in the "test" split, so nothing can be compared. Mark some with "split": "test".')
-    seen: dict[str, Record] = {}
-    for record in records:
-        other = seen.setdefault(plain(record.question), record)
+    for record, other in zip(records, first_asked(records), strict=True):
         if assigned[other.id] != assigned[record.id]:
             raise InputError(
                 f"{path}:{record.line}: this question is in the {assigned[record.id]} split and, on line {other.line}, in the "

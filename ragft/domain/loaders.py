@@ -112,19 +112,22 @@ def load_text(path: Path, name: str) -> Iterator[Document]:
 
 
 def load_html(path: Path, name: str) -> Iterator[Document]:
-    """Visible text: one line per block element, table cells joined by ` | `; scripts and styles dropped."""
-    from bs4 import BeautifulSoup
+    """Visible text: one line per block element, `#` before headings, cells joined by ` | `; scripts and styles dropped."""
+    from bs4 import BeautifulSoup, NavigableString
 
     soup = BeautifulSoup(read_text(path), "html.parser")
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
     for tag in soup(["script", "style", "noscript", "template", "title"]):
         tag.decompose()
+    for node in soup.find_all(string=True):
+        if "\n" in node and node.find_parent("pre") is None and type(node) is NavigableString:
+            node.replace_with(node.replace("\n", " "))  # a line break in the source is no line break on the page
     for cell in soup(["td", "th"]):
         if cell.find_next_sibling(["td", "th"]) is not None:
             cell.append(" | ")
     for tag in soup(BLOCKS):
         tag.append("\n")
-        tag.insert(0, "\n")
+        tag.insert(0, f"\n{'#' * int(tag.name[1])} " if re.fullmatch("h[1-6]", tag.name) and tag.get_text(strip=True) else "\n")
     lines = (re.sub(r"\s+", " ", line).strip() for line in soup.get_text().splitlines())
     text = "\n".join(line for line in lines if line)
     yield Document(name, text, title or _title(text, name))

@@ -14,8 +14,9 @@ import hashlib
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, get_args
@@ -63,7 +64,7 @@ def check_records(path: Path, records: Iterable[Record]) -> None:
     by_question: dict[str, Record] = {}
     for record in records:
         other = by_question.setdefault(plain(record.question), record)
-        if not agree(record.answers, other.answers):
+        if other is not record and not agree(record.answers, other.answers):
             raise InputError(
                 f"{path}:{record.line}: this question stands on line {other.line} with another answer: «{shorten(record.question)}». "
                 "Keep one, give both lines all right answers, or reword one."
@@ -184,12 +185,21 @@ class Quotes:
         return self._flat[name]
 
 
+def find_quote(name: str, text: str, quote: str) -> Iterator[Span]:
+    """Every place of the quote in one text; for many quotes of many documents use Quotes."""
+    yield from Quotes({name: Document(name, text, name)}).find(name, quote)
+
+
 def shorten(text: str, length: int = 60) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+@lru_cache(maxsize=100_000)  # loading asks for each question several times
 def plain(question: str) -> str:
     """The question without case, accents, spacing and punctuation, but for what tells 4.2 from 42 and C++ from C#:
     two questions that agree here are the same question."""
-    text = "".join(c for c in unicodedata.normalize("NFD", question) if not "\u0300" <= c <= "\u036f")
+    text = _ACCENTS.sub("", unicodedata.normalize("NFD", question))
     return " ".join(words(text)) or text.strip()
+
+
+_ACCENTS = re.compile("[\u0300-\u036f]")

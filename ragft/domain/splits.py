@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ragft.types import Gold, Split
@@ -64,6 +64,21 @@ def make_splits(items: Sequence[Item]) -> dict[str, Split]:
     for number, fact in enumerate(repeated):
         splits[wordings[fact][-1].id] = "dev" if number % 3 == 2 else "test"
     return splits
+
+
+def settle(stored: Mapping[str, Split], items: Sequence[Item]) -> dict[str, Split]:
+    """The splits of all items: as stored where they are, and made for new ones. A new question about a document that
+    has stored questions joins the most of them, so that later questions neither move earlier ones nor divide a document."""
+    made, homes = make_splits(items), defaultdict(list)
+    for item in items:
+        if item.id in stored:
+            homes[item.document].append(stored[item.id])
+
+    def new(item: Item) -> Split:
+        home = homes.get(item.document)
+        return max(("train", "dev", "test"), key=home.count) if home else made[item.id]
+
+    return {item.id: stored.get(item.id) or new(item) for item in items}
 
 
 def stratum(answerable: bool, fact: str, document: str, trained_facts: set[str], trained_documents: set[str]) -> str:

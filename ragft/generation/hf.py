@@ -26,7 +26,12 @@ class HFGenerator:
         stop = {tokenizer.eos_token_id, *_as_list(model.generation_config.eos_token_id)} - {None}
         # a new configuration: what a hub model ships (sampling, penalties) must not differ between arms or machines
         self._settings = GenerationConfig(
-            do_sample=False, num_beams=1, max_new_tokens=max_new_tokens, eos_token_id=sorted(stop), pad_token_id=tokenizer.pad_token_id, use_cache=True
+            do_sample=False,
+            num_beams=1,
+            max_new_tokens=max_new_tokens,
+            eos_token_id=sorted(stop),
+            pad_token_id=tokenizer.pad_token_id,
+            use_cache=True,
         )
         model.generation_config = self._settings  # generate() fills what a configuration leaves open from the model's own
 

@@ -9,63 +9,58 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
+from collections.abc import Callable, Sequence
 
+from ragft.metrics.refusal import is_abstention
 from ragft.registry import metric
-from ragft.text import CJK, words
+from ragft.text import CJK, is_cjk, normalise, words
 from ragft.types import Answer, Gold
-
-# An answer that opens with one of these is a refusal, whatever follows.
-_OPENING = r"^\W*(sorry|unfortunately|i'?m sorry|i apologi[sz]e|based on the passages?|according to the passages?|the answer is|抱歉|对不起|很抱歉|根据(给出的|提供的|上述)?(段落|材料|资料|信息))?\W*(but\W+)?"
-_REFUSALS = (
-    r"(i|we) (do not|don'?t|dont) (know|have (enough |any |the )?information)",
-    r"(i|we)('m| am| are) (not sure|unable|not able)",
-    r"(i|we) (cannot|can'?t|can not|could not|couldn'?t) (answer|find|determine|tell|say)",
-    r"(it is |it's )?(not known|unknown)\W*$",
-    r"(the|these|this) (passages?|text|context|documents?|information)( provided| given)? (do|does|did)(es)?( not|n'?t)",
-    r"there is (no|not enough) (information|mention)",
-    r"(no|not enough|insufficient) information",
-    r"not (mentioned|stated|specified|given|provided)( in)?",
-    r"我?(也)?不(知道|清楚|确定|了解)",
-    r"(我)?无法(回答|确定|得知|判断)",
-    r"(段落|文中|资料|材料|原文|上文)?(中)?(没有|未)(提到|提及|给出|说明|提供|答案|相关)",
-)
-_REFUSAL = re.compile(_OPENING + "(" + "|".join(_REFUSALS) + ")", re.IGNORECASE)
 
 # lenient, but a long answer that lists candidates does not count (see `match`)
 LENGTH_FACTOR, LENGTH_ALLOWANCE = 3, 10
-_YES_NO = {"yes", "no", "maybe", "是", "否", "不是", "有", "没有"}
+CJK_WORDS = 0.5  # a CJK character is about half a word
+# The answer's first word decides: "not allowed" holds "allowed", 不可以 holds 可以
+_YES_NO = {
+    *("yes", "no", "maybe", "true", "false"),
+    *("是", "否", "不是", "有", "没有", "能", "不能", "会", "不会", "对", "不对", "可以", "不可以", "需要", "不需要"),
+}
+_LEAD_IN = re.compile(r"^\W*((the answer is|answer)\b|答案是?)\W*")
 
 
-def is_abstention(text: str) -> bool:
-    """Whether the answer declines to answer; an empty answer does."""
-    return not text.strip() or _REFUSAL.match(text.strip().replace("’", "'")) is not None
-
-
-def _graded(answer: Answer, gold: Gold, grade) -> float | None:
+def _graded(answer: Answer, gold: Gold, grade: Callable[[str, str], float]) -> float | None:
     """The policy for refusals and errors, around a grade of (text, reference answer) that is maximised over references."""
     if answer.outcome == "error":
         return None
-    abstained = answer.outcome == "abstained"
+    declined = answer.outcome == "abstained"
     if not gold.answerable:
-        return float(abstained)
-    return 0.0 if abstained else max(grade(answer.text, reference) for reference in gold.answers)
+        return float(declined)
+    if declined and not any(is_abstention(reference) for reference in gold.answers):  # "Unknown" may be the right answer
+        return 0.0
+    return max(grade(answer.text, reference) for reference in gold.answers)
 
 
 @metric("match", "lenient: the answer holds a reference answer and does not ramble")
 def match(answer: Answer, gold: Gold) -> float | None:
     """1 if a reference's words stand in the answer in order and without a gap, and the answer has at most 3 × the
-    reference's length + 10 words, so that naming many candidates does not count; else 0. For yes/no the answer must
-    begin with the word. Numbers are compared whole: 4.2 is not in 14.2 and not 42."""
+    reference's length + 10 words, so that naming many candidates does not count (a CJK character is half a word); else 0.
+    For yes/no the answer must begin with the word. Numbers are compared whole: 4.2 is not in 14.2 and not 42."""
     return _graded(answer, gold, match_one)
 
 
 def match_one(text: str, reference: str) -> float:
     said, wanted = words(text), words(reference)
-    if not wanted or len(said) > LENGTH_FACTOR * len(wanted) + LENGTH_ALLOWANCE:
+    if not wanted:  # a reference of symbols only, such as "€"
+        return float(normalise(text).strip() == normalise(reference).strip())
+    if _length(said) > LENGTH_FACTOR * _length(wanted) + LENGTH_ALLOWANCE:
         return 0.0
     if "".join(wanted) in _YES_NO:
+        said = words(_LEAD_IN.sub("", normalise(text)))
         return float(said[: len(wanted)] == wanted)
     return float(any(said[i : i + len(wanted)] == wanted for i in range(len(said) - len(wanted) + 1)))
+
+
+def _length(tokens: Sequence[str]) -> float:
+    return sum(CJK_WORDS if is_cjk(token) else 1 for token in tokens)
 
 
 @metric("exact_match", "the SQuAD rule: equal after dropping case, punctuation and articles")
@@ -76,7 +71,9 @@ def exact_match(answer: Answer, gold: Gold) -> float | None:
 
 @metric("token_f1", "overlap of words, the SQuAD rule; characters for Chinese")
 def token_f1(answer: Answer, gold: Gold) -> float | None:
-    """F1 of the bags of words, maximised over references, in [0, 1] (1606.05250; CJK by character as in CMRC 2018)."""
+    """F1 of the bags of words, maximised over references, in [0, 1] (1606.05250; CJK by character as in CMRC 2018).
+
+    Two texts of which nothing is left ("A" and "the") count as equal, as in the script of SQuAD 2.0; that of 1.1 says 0."""
     return _graded(answer, gold, f1_one)
 
 

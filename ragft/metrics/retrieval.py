@@ -57,5 +57,6 @@ def mrr(answer: Answer, gold: Gold) -> float | None:
 
 @metric("ndcg@k", "like recall, but early ranks count more", of="retrieval")
 def ndcg(answer: Answer, gold: Gold) -> float | None:
+    """nDCG of the passages shown, 1 only where all pieces come first: a retriever that stops early is not judged by its own length."""
     ranks = found_ranks(answer, gold)
-    return None if ranks is None else ndcg_at(ranks, len(answer.hits or ()))
+    return None if ranks is None else ndcg_at(ranks, max(len(answer.hits or ()), len(ranks)))

@@ -16,13 +16,18 @@ class Oracle:
 
     def __init__(self, chunks: Sequence[Chunk], evidence: Mapping[str, tuple[Evidence, ...]]):
         self._chunks, self._evidence = chunks, evidence
+        self._of: dict[str, list[Chunk]] = {}
+        for chunk in chunks:
+            self._of.setdefault(chunk.span.document, []).append(chunk)
         self._number = {chunk.id: number for number, chunk in enumerate(chunks)}
 
     def search(self, questions: Sequence[Question], k: int) -> list[tuple[Hit, ...]]:
         return [self._one(question, k) for question in questions]
 
     def _one(self, question: Question, k: int) -> tuple[Hit, ...]:
-        pieces = [sorted(ids, key=self._number.__getitem__) for ids in relevant_chunks(self._chunks, self._evidence.get(question.id, ()))]
+        evidence = self._evidence.get(question.id, ())
+        near = [chunk for name in dict.fromkeys(s.document for e in evidence for s in e.spans) for chunk in self._of.get(name, ())]
+        pieces = [sorted(ids, key=self._number.__getitem__) for ids in relevant_chunks(near, evidence)]
         turns = [ids[turn] for turn in range(max(map(len, pieces), default=0)) for ids in pieces if turn < len(ids)]
         return ranked(self._chunks, [(self._number[key], 1.0) for key in list(dict.fromkeys(turns))[:k]])
 

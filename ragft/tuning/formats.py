@@ -6,12 +6,12 @@ Only questions of the train split reach this module. Prompts come from ragft.pro
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ragft.errors import InputError
 from ragft.prompts import REFUSAL, closed_book, open_book, passage
-from ragft.registry import format
+from ragft.registry import format  # noqa: A004 the field's word
 from ragft.types import Chunk, Example, Gold, Question
 
 RAFT_SHARE_WITHOUT_GOLD = 0.2  # 1 - P of the paper, whose best P lies between 0.6 and 1 (2403.10131, figure 5)
@@ -25,7 +25,9 @@ class TrainingData:
     chunks: Sequence[Chunk]
     language: str
     seed: int
-    retrieved: Mapping[str, Sequence[Chunk]]  # what the study's index finds, best first, as shown when answering
+    k: int  # passages that the arm shows when answering
+    fit: Callable[[Sequence[Chunk]], Sequence[Chunk]]  # the first passages that fill the context budget, as when answering
+    retrieved: Mapping[str, Sequence[Chunk]]  # what the arm's retriever finds, best first; more than k, to have distractors
     gold_chunks: Mapping[str, Sequence[Chunk]]
 
 
@@ -57,22 +59,22 @@ def raft(data: TrainingData) -> list[Example]:
     rng = random.Random(data.seed)
     examples = []
     for question, gold in data.questions:
-        shown = raft_passages(data.retrieved[question.id], data.gold_chunks.get(question.id, ()), rng)
-        examples.append(Example(open_book(question.text, shown, data.language), _target(gold, data.language)))
+        shown = raft_passages(data.retrieved[question.id], data.gold_chunks.get(question.id, ()), data.k, rng)
+        examples.append(Example(open_book(question.text, data.fit(shown), data.language), _target(gold, data.language)))
     return examples
 
 
-def raft_passages(retrieved: Sequence[Chunk], gold: Sequence[Chunk], rng: random.Random) -> list[Chunk]:
-    """The passages of one training question: as retrieved, with gold that was missed put in at random places, or without gold."""
+def raft_passages(retrieved: Sequence[Chunk], gold: Sequence[Chunk], k: int, rng: random.Random) -> list[Chunk]:
+    """k passages for a training question: as retrieved, with gold that was missed put in at random places, or distractors only."""
     known = {chunk.id for chunk in gold}
+    distractors = [chunk for chunk in retrieved if chunk.id not in known]
     if known and rng.random() < RAFT_SHARE_WITHOUT_GOLD:
-        return [chunk for chunk in retrieved if chunk.id not in known]
-    found = {chunk.id for chunk in retrieved}
-    missed = [chunk for chunk in gold if chunk.id not in found]
-    shown = list(retrieved)
+        return distractors[:k]
+    shown = list(retrieved[:k])
+    missed = [chunk for chunk in gold if chunk not in shown]
     for chunk in missed:
-        last = next((place for place in reversed(range(len(shown))) if shown[place].id not in known), None)
-        if last is not None:
-            del shown[last]  # the weakest distractor makes room, so that the prompt keeps its size
+        weakest = next((place for place in reversed(range(len(shown))) if shown[place].id not in known), None)
+        if len(shown) >= k and weakest is not None:
+            del shown[weakest]  # so that the prompt keeps its size
         shown.insert(rng.randint(0, len(shown)), chunk)
     return shown

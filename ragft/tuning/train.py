@@ -79,7 +79,7 @@ def train_adapter(
             done += sum(len(encoded[i].ids) for i in batch)
             curve.append((done, loss))
             progress(done, total)
-        tuned.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
+        tuned.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
     trainable = sum(p.numel() for p in weights)
     passes = sum(map(len, plan)) / len(encoded)
     return FitReport(
@@ -98,10 +98,10 @@ def train_adapter(
 def encode_example(example: Example, tokenizer: Any) -> Encoded:
     """Prompt and answer as they will stand when the model answers, the end-of-turn token included."""
     if example.prompt is None:
-        return Encoded(encode(tokenizer, example.completion) + [tokenizer.eos_token_id], 1)
+        return Encoded([*encode(tokenizer, example.completion), tokenizer.eos_token_id], 1)
     prompt = encode(tokenizer, render(example.prompt, tokenizer))
     answer = tokenizer(completion(example.completion, tokenizer), add_special_tokens=False)["input_ids"]
-    return Encoded(prompt + list(answer) + [tokenizer.eos_token_id], len(prompt))
+    return Encoded([*prompt, *answer, tokenizer.eos_token_id], len(prompt))
 
 
 def plan_batches(encoded: Sequence[Encoded], max_tokens: int, batch_size: int, seed: int) -> list[list[int]]:

@@ -12,7 +12,12 @@ from ragft.tuning.train import train_adapter
 from ragft.types import Example, Prompt
 from ragft.weights import encode, load_model, load_tokenizer
 
-QUESTIONS = ["What?", "What is the maximum pressure of the Kova 30 pump?", "Who leads the service team in Ardley, and since when?", "How long is the warranty?"]
+QUESTIONS = [
+    "What?",
+    "What is the maximum pressure of the Kova 30 pump?",
+    "Who leads the service team in Ardley, and since when?",
+    "How long is the warranty?",
+]
 PROMPTS = [closed_book(question, "en") for question in QUESTIONS]
 
 

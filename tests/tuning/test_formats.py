@@ -23,7 +23,7 @@ def data(retrieved="abc", gold="b", answers=("42 bar", "42 bars")) -> TrainingDa
     question = Question("q", "How much?")
     known = Gold("q", answers, (), "d.md", "train", "f", 0, "value", "trained-fact")
     return TrainingData(
-        [(question, known)], CHUNKS, "en", 0, {"q": [c for c in CHUNKS if c.id in retrieved]}, {"q": [c for c in CHUNKS if c.id in gold]}
+        [(question, known)], CHUNKS, "en", 0, 3, list, {"q": [c for c in CHUNKS if c.id in retrieved]}, {"q": [c for c in CHUNKS if c.id in gold]}
     )
 
 
@@ -61,23 +61,28 @@ def ids(chunks):
 
 
 def test_retrieved_gold_stays_where_retrieval_put_it():
-    assert ids(raft_passages(CHUNKS[:3], [CHUNKS[1]], Fixed(0.9))) == "abc"
+    assert ids(raft_passages(CHUNKS[:3], [CHUNKS[1]], 3, Fixed(0.9))) == "abc"
 
 
 def test_missed_gold_replaces_the_weakest_distractor():
-    shown = raft_passages(CHUNKS[:3], [CHUNKS[3]], Fixed(0.9))
+    shown = raft_passages(CHUNKS[:3], [CHUNKS[3]], 3, Fixed(0.9))
     assert sorted(ids(shown)) == ["a", "b", "d"]
 
 
 def test_a_share_of_the_questions_sees_no_gold():
-    assert ids(raft_passages(CHUNKS[:3], [CHUNKS[1]], Fixed(0.1))) == "ac"
+    assert ids(raft_passages(CHUNKS[:3], [CHUNKS[1]], 3, Fixed(0.1))) == "ac"
     rng = random.Random(0)
-    without = sum("b" not in ids(raft_passages(CHUNKS[:3], [CHUNKS[1]], rng)) for _ in range(4000)) / 4000
+    without = sum("b" not in ids(raft_passages(CHUNKS[:3], [CHUNKS[1]], 3, rng)) for _ in range(4000)) / 4000
     assert without == pytest.approx(RAFT_SHARE_WITHOUT_GOLD, abs=0.02)
 
 
+def test_one_passage_is_the_gold_or_the_best_distractor():
+    assert ids(raft_passages(CHUNKS, [CHUNKS[1]], 1, Fixed(0.9))) == "b"
+    assert ids(raft_passages(CHUNKS, [CHUNKS[0]], 1, Fixed(0.1))) == "b"
+
+
 def test_unanswerable_question_sees_what_retrieval_finds():
-    assert ids(raft_passages(CHUNKS[:3], [], Fixed(0.1))) == "abc"
+    assert ids(raft_passages(CHUNKS[:3], [], 3, Fixed(0.1))) == "abc"
 
 
 def test_raft_trains_the_prompt_that_answering_uses():

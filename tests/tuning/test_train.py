@@ -113,7 +113,9 @@ def test_budget_is_kept_and_every_pass_is_shuffled():
     assert plan == plan_batches(encoded, 210, 3, seed=0)
 
 
-@pytest.mark.parametrize(("encoded", "tokens", "message"), [([], 100, "nothing to train on"), ([Encoded([0] * 50, 1)] * 4, 100, "does not hold one batch")])
+@pytest.mark.parametrize(
+    ("encoded", "tokens", "message"), [([], 100, "nothing to train on"), ([Encoded([0] * 50, 1)] * 4, 100, "does not hold one batch")]
+)
 def test_nothing_to_train_is_said(encoded, tokens, message):
     with pytest.raises(InputError, match=message):
         plan_batches(encoded, tokens, 4, 0)

@@ -1,0 +1,196 @@
+"""The rules that turn a comparison into a verdict: the first that matches, never a winner by the best mean.
+
+The rules are those of docs/statistics.md. A difference counts only through its simultaneous bound: an arm is adopted
+when the bound, not the estimate, is beyond the margin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ragft.compare import MAX_MISSING, Comparison, Difference
+from ragft.cost import Prices
+from ragft.needs import NEEDS, ArmFacts
+from ragft.words import listed, percent, points, says
+
+VERDICTS = {
+    "neither-needed": "The model alone is as good as every other arm: it needs neither RAG nor fine-tuning.",
+    "adopt-both": "Fine-tune the model and keep RAG.",
+    "adopt-tuned": "A fine-tuned model can stand in for RAG.",
+    "trade-off": "Fine-tuning scores higher, but a need or the cost speaks against it: weigh the two.",
+    "equivalent": "Fine-tuning makes no difference that matters: take what costs less.",
+    "keep-rag": "Keep RAG: fine-tuning does not gain enough to pay for it.",
+    "undecided": "Not decided: this study does not settle it.",
+}
+CANNOT_READ = 0.25  # when not even the gold passages surely lift any arm above this, the model is the problem
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything the rules look at."""
+
+    found: Comparison
+    facts: Mapping[str, ArmFacts]
+    needs: Mapping[str, float | bool]
+    prices: Prices
+
+    def unmet(self, arm: str) -> tuple[str, ...]:
+        return tuple(why for name, asked in self.needs.items() if (why := NEEDS[name](self.facts[arm], asked)))
+
+    def saving(self, arm: str) -> float | None:
+        """What the arm saves over the horizon against the reference; None: a cost is not known."""
+        cost, other = self.facts[arm].cost, self.facts[self.found.reference].cost
+        return other.horizon_total - cost.horizon_total if cost and other else None
+
+    def retrieves(self, arm: str) -> bool:
+        return self.facts[arm].retriever is not None
+
+    @property
+    def tuned(self) -> list[Difference]:
+        """The tuned arms against the reference, those with a retriever first."""
+        return sorted((d for d in self.found.challengers if self.facts[d.arm].tuning), key=lambda d: not self.retrieves(d.arm))
+
+
+def above(bound: float | None, value: float) -> bool:
+    """Whether a bound is known and above."""
+    return bound is not None and bound > value
+
+
+def below(bound: float | None, value: float) -> bool:
+    """Whether a bound is known and below."""
+    return bound is not None and bound < value
+
+
+def rule(case: Case, margin: float) -> tuple[str, str, list[str]]:
+    """Verdict, recommended arm and the reasons proper, at this margin: the first rule that matches."""
+    found, ref = case.found, case.found.reference
+    if why := blocked(found):
+        return "undecided", ref, [why]
+    return _neither(case, margin) or no_rag(case) or _adopt(case, margin) or _settled(case, margin) or _open(case, margin)
+
+
+def _neither(case: Case, margin: float) -> tuple[str, str, list[str]] | None:
+    others = case.found.against_base
+    complete = len(others) == len(case.found.family)  # base against every other deployable arm
+    readable = any(row.estimate.mean >= CANNOT_READ for row in case.found.arms)  # all near zero: equally bad is not good
+    if not (others and complete and readable and all(above(d.low, -margin) for d in others)) or case.unmet(others[0].arm):
+        return None
+    base = others[0].arm
+    return "neither-needed", base, [f"{base} is surely not more than {points(margin)} worse than any other arm: {listed(others)}."]
+
+
+def no_rag(case: Case) -> tuple[str, str, list[str]] | None:
+    """The other rules ask what fine-tuning adds to RAG, or whether it can replace it: the reference has to be plain RAG."""
+    ref, facts = case.found.reference, case.facts[case.found.reference]
+    why = (
+        "is handed the gold passages, which no real deployment has"
+        if facts.retriever == "oracle"
+        else "is fine-tuned itself"
+        if facts.tuning
+        else "retrieves nothing"
+        if not facts.retriever
+        else ""
+    )
+    if not why:
+        return None
+    plain = [name for name, arm in case.facts.items() if arm.retriever not in (None, "oracle") and not arm.tuning]
+    remedy = f"Set reference: {plain[0]}, and decide again." if plain else "Add an arm with a retriever and no tuning, and make it the reference."
+    return "undecided", ref, [f"The reference arm {ref} {why}, so no arm here is compared with plain RAG. {remedy}"]
+
+
+def _adopt(case: Case, margin: float) -> tuple[str, str, list[str]] | None:
+    """adopt-both, adopt-tuned or trade-off."""
+    ref = case.found.reference
+    both = [d for d in case.tuned if case.retrieves(d.arm) and above(d.low, margin)]
+    alone = [d for d in case.tuned if not case.retrieves(d.arm) and above(d.low, -margin)]
+    fit_both = [d for d in both if not case.unmet(d.arm)]
+    fit_alone = [d for d in alone if not case.unmet(d.arm) and _worth_it(case, d, margin)]
+    plain = [d for d in case.found.challengers if case.retrieves(d.arm) and not case.facts[d.arm].tuning and above(d.low, margin)]
+    if (fit_both or fit_alone) and plain:
+        remedy = f"Set reference: {plain[0].arm}, and decide again."
+        return "undecided", ref, [f"{says(d)}, without any fine-tuning: {ref} is not the RAG to beat. {remedy}" for d in plain[:1]]
+    if fit_both:
+        best = max(fit_both, key=lambda d: d.low or 0.0)
+        return "adopt-both", best.arm, [f"{says(best)}: surely more than the margin of {points(margin)}."]
+    if fit_alone:
+        best = max(fit_alone, key=lambda d: d.low or 0.0)
+        why = f"it costs {_money(case, best.arm)} less over the horizon" if (case.saving(best.arm) or 0) > 0 else "it is surely better"
+        return "adopt-tuned", best.arm, [f"{says(best)}: surely not worse by more than {points(margin)}, and {why}."]
+    against = {d.arm: case.unmet(d.arm) or _dearer(case, d.arm) for d in [*both, *(d for d in alone if above(d.low, 0.0))]}
+    reasons = [f"{says(d)}, but {'; '.join(against[d.arm])}." for d in case.tuned if d.arm in against]
+    return ("trade-off", ref, reasons) if reasons else None
+
+
+def _worth_it(case: Case, difference: Difference, margin: float) -> bool:
+    """Cheaper; or better by more than the margin, which is the gain one would pay for; or better at no known extra cost."""
+    saving = case.saving(difference.arm)
+    return (saving is not None and saving > 0) or above(difference.low, margin) or (above(difference.low, 0.0) and (saving is None or saving == 0))
+
+
+def _dearer(case: Case, arm: str) -> tuple[str, ...]:
+    return (f"it costs {_money(case, arm)} more over the horizon, and the gain is not surely above the margin",)
+
+
+def _money(case: Case, arm: str) -> str:
+    amount = abs(case.saving(arm) or 0.0)
+    return f"{amount:,.2f} {case.prices.currency}" if amount < 100 else f"{amount:,.0f} {case.prices.currency}"
+
+
+def _settled(case: Case, margin: float) -> tuple[str, str, list[str]] | None:
+    """equivalent or keep-rag, from the tuned arms that meet the needs; nobody would take the others."""
+    ref = case.found.reference
+    tuned = [d for d in case.tuned if not case.unmet(d.arm)]
+    if case.tuned and not tuned:
+        why = "; ".join(f"{d.arm}: {', '.join(case.unmet(d.arm))}" for d in case.tuned)
+        return "keep-rag", ref, [f"No tuned arm meets the needs ({why})."]
+    if not tuned or not all(below(d.high, margin) for d in tuned):
+        return None
+    if all(above(d.low, -margin) for d in tuned):
+        return "equivalent", _cheapest(case, tuned), [f"Every tuned arm is surely within {points(margin)} of {ref}: {listed(tuned)}."]
+    return "keep-rag", ref, [f"No tuned arm can be better than {ref} by {points(margin)}: {listed(tuned)}."]
+
+
+def _open(case: Case, margin: float) -> tuple[str, str, list[str]]:
+    if not case.found.family or not any(case.facts[arm].tuning for arm in case.found.family):
+        return "undecided", case.found.reference, ["No tuned arm is in this study, so there is nothing to decide about fine-tuning."]
+    reasons = [
+        f"{says(d)}, so nothing is known about it yet."
+        if d.high is None
+        else f"{says(d)}: the true difference may be above or below the margin of {points(margin)}."
+        for d in unsettled(case, margin)
+    ]
+    return "undecided", case.found.reference, reasons
+
+
+def unsettled(case: Case, margin: float) -> list[Difference]:
+    """The tuned arms that meet the needs and may or may not be better than the reference by the margin."""
+    return [d for d in case.tuned if not case.unmet(d.arm) and not below(d.high, margin)]
+
+
+def blocked(found: Comparison) -> str:
+    """Why no verdict may be given at all, or "" when one may."""
+    if found.unscored:
+        names = ", ".join(found.unscored)
+        return f"{names}: no question has a score under every seed, so no verdict is given. Look at the answers, then run the study again."
+    for row in found.arms:
+        if row.missing > MAX_MISSING:
+            return (
+                f"{row.name} failed on {percent(row.missing)} of its answers; with more than {percent(MAX_MISSING)} missing no verdict is given "
+                f"(its score lies between {percent(row.worst)} and {percent(row.best)})."
+            )
+    if all((row.estimate.mean if row.high is None else row.high) < CANNOT_READ for row in found.arms):
+        oracle = next((row for row in found.arms if found.ceiling and row.name == found.ceiling.arm), None)
+        gold = f" Even with the gold passages in front of it, it scores {percent(oracle.estimate.mean)}." if oracle else ""
+        return (
+            f"This model cannot read this corpus: no arm reaches {percent(CANNOT_READ)}.{gold} "
+            "That says nothing about RAG or fine-tuning. Look at some answers, then try another model."
+        )
+    return ""
+
+
+def _cheapest(case: Case, tuned: Sequence[Difference]) -> str:
+    """The arm that saves most against the reference; the reference itself where none is known to save anything."""
+    savings = {d.arm: case.saving(d.arm) or 0.0 for d in tuned}
+    best = max(savings, key=lambda arm: savings[arm])
+    return best if savings[best] > 0 or case.unmet(case.found.reference) else case.found.reference

@@ -1,0 +1,113 @@
+"""A finished run made by hand, for tests of what reads runs: real scoring, comparison and decision, no model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ragft.settings import Study, save_study
+from ragft.store import Run, write_json, write_jsonl
+from ragft.study import compare_run, decide_run, score_run
+from ragft.types import Answer, Chunk, Evidence, FitReport, Gold, Hit, Question, Span, Usage
+
+EVIL = '"><img src=x onerror=alert(1)><script>alert(2)|`*'  # no slash: it must also serve as an arm's name
+DEFAULT = {
+    "base": {},
+    "oracle": {"retriever": "oracle"},
+    "rag": {"retriever": "bm25"},
+    "lora": {"tuning": "lora"},
+    "rag+lora": {"retriever": "bm25", "tuning": "lora"},
+}
+SKILL = {"base": 1, "oracle": 9, "rag": 6, "lora": 3, "rag+lora": 7}  # how many of ten answerable questions an arm has right
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to make: `text` is planted wherever a user's or a model's text can be."""
+
+    arms: dict = field(default_factory=lambda: dict(DEFAULT))
+    seeds: tuple[int, ...] = (0, 1, 2)
+    documents: int = 10
+    text: str = ""
+    evidence: bool = True
+    unanswerable: bool = True
+    error: str = ""  # the arm whose first answer fails
+    needs: dict = field(default_factory=dict)
+
+
+def make_run(folder: Path, plan: Plan) -> Run:
+    """A finished run but for the report: two questions a document, every fifth of them unanswerable."""
+    run = Run(folder)
+    study = Study(domain=str(folder / "nowhere"), name=f"works{plan.text}", arms=plan.arms, seeds=plan.seeds, embedder=None, needs=plan.needs)
+    save_study(study, folder / "study.yaml")
+    golds = [gold_of(plan, number) for number in range(2 * plan.documents)]
+    write_jsonl(folder / "questions.jsonl", [Question(g.id, f"What is value {g.id}?{plan.text}") for g in golds])
+    write_jsonl(folder / "gold.jsonl", golds)
+    write_manifest(run, study, plan)
+    for name, arm in study.arms.items():
+        slots = {**arm.model_dump(), "k": 3 if arm.retriever else None, "format": "qa" if arm.tuning else None, "learning_rate": 0.001}
+        write_json(folder / "arms" / name / "arm.json", {"name": name, "model": "m", **slots})
+        for seed in plan.seeds if arm.tuning else (0,):
+            write_seed(run, plan, golds, name, arm, seed)
+    score_run(run)
+    compare_run(run)
+    decide_run(run)
+    return run
+
+
+def gold_of(plan: Plan, number: int) -> Gold:
+    document, answerable = f"d{number // 2:02d}{plan.text}.md", number % 5 != 4 or not plan.unanswerable
+    spans = (Evidence((Span(document, 4, 12),)),) if answerable and plan.evidence else ()
+    stratum = "trained-fact" if answerable else "unanswerable"
+    answers = (f"{number} bar", f"{number} bar{plan.text}") if answerable else ()
+    return Gold(f"q{number:02d}", answers, spans, document, "test", f"f{number}", 0, f"value{plan.text}", stratum)
+
+
+def write_manifest(run: Run, study: Study, plan: Plan) -> None:
+    source = {"name": f"tiny{plan.text}", "sha256": "a" * 64, "origin": plan.text}
+    data = {"domain": f"works{plan.text}", "sha256": "b" * 64, "documents": plan.documents, "language": "en", "notes": [plan.text]}
+    counts = {"train": 9, "dev": 3, "test": 2 * plan.documents}
+    code = {"version": "0.1.0", "commit": None, "dirty": None}
+    machine = {"system": "Linux", "processor": "x86_64", "cores": 2}
+    rest = {
+        "status": "running",
+        "began": "2026-01-31T10:00:00+00:00",
+        "finished": None,
+        "code": code,
+        "versions": {"python": "3.11"},
+        "machine": machine,
+    }
+    names = {"model": source, "embedder": None, "seeds": list(plan.seeds), "arms": list(study.arms)}
+    write_json(run.folder / "manifest.json", {**rest, **names, "data": {**data, "questions": counts, "trains_tested_facts": True}})
+
+
+def write_seed(run: Run, plan: Plan, golds: list[Gold], name: str, arm, seed: int) -> None:
+    folder, fit = run.seed_folder(name, seed), {}
+    if arm.retriever:
+        fit["index"] = {"folder": "artifacts/index-1", "sha256": "i", "fit": FitReport(2.0, 10**6, notes=(f"retriever auto = bm25{plan.text}",))}
+    if arm.tuning:
+        loss = tuple((100 * step, 3.0 / step + 0.1 * seed) for step in range(1, 30))
+        trained = FitReport(60.0, 2 * 10**9, 5000, 100_000, 2900, 40, 20_000, loss, (f"note{plan.text}",))
+        fit["adapter"] = {"folder": f"artifacts/adapter-{seed}", "sha256": f"a{seed}", "fit": trained}
+    write_json(folder / "fit.json", fit)
+    write_jsonl(folder / "answers.jsonl", [answer_of(plan, gold, number, name, arm, seed) for number, gold in enumerate(golds)])
+    write_json(folder / "done.json", {})
+
+
+def answer_of(plan: Plan, gold: Gold, number: int, name: str, arm, seed: int) -> Answer:
+    skill = SKILL.get(name, 5)
+    right = (7 * number + 3 * (number // 10)) % 10 < skill
+    if arm.tuning and number % 20 == seed:  # seeds differ a little
+        right = not right
+    hits, shown = None, right or number % 2 == 0 or arm.retriever == "oracle"
+    if arm.retriever:
+        chunk = Chunk(f"{gold.document}:0-20", Span(gold.document, 0, 20), f"The {number:2d} bar is it.{plan.text}", f"heading{plan.text}")
+        other = Chunk("other.md:0-5", Span("other.md", 0, 5), "Other", "heading")
+        hits = (Hit(chunk if shown else other, 1, 1.0),)
+    text, outcome = (
+        (f"{number} bar", "ok") if right and gold.answers else ("I don't know.", "abstained") if number % 3 == 0 else (f"wrong{plan.text}", "ok")
+    )
+    if name == plan.error and number == 0:
+        return Answer(gold.id, "", "error", hits, "prompt", None, 0, f"RuntimeError: {plan.text}")
+    usage = Usage(300 if hits else 60, 4, 0.5 if hits else 0.2, 4.0, 8, 0.01 if hits else 0.0)
+    return Answer(gold.id, text, outcome, hits, f"prompt {gold.id} {'open' if hits else 'closed'}{plan.text}", usage, number // 8)

@@ -1,0 +1,385 @@
+"""Verdicts: one made study for each, the reasons with their numbers, and what would change them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ragft.compare import ArmRow, Comparison, Difference, compare, table_of
+from ragft.cost import Prices, arm_cost
+from ragft.decide import NEEDS, VERDICTS, ArmFacts, decide
+from ragft.errors import InputError
+from ragft.rules import CANNOT_READ
+from ragft.stats import Estimate
+from ragft.words import interval, percent, points, says
+
+RETRIEVER = {"rag": "bm25", "rag+lora": "bm25", "oracle": "oracle", "raft": "bm25", "rag-dense": "dense"}
+TUNING = {"lora": "lora", "rag+lora": "lora", "raft": "lora"}
+QUESTIONS, EACH = 600, 10  # sixty documents of ten questions
+
+
+def right(*tenths: int) -> np.ndarray:
+    """Scores of one arm, a row a seed: right on so many of each document's ten questions."""
+    return np.array([[float(i % EACH < t) for i in range(QUESTIONS)] for t in tenths])
+
+
+def study(reference: str = "rag", margin: float = 0.03, **arms: np.ndarray) -> Comparison:
+    scores = {name.replace("_", "+"): values for name, values in arms.items()}
+    table = table_of(scores, [f"d{i // EACH}" for i in range(QUESTIONS)], retriever=RETRIEVER, tuning=TUNING, format={"raft": "raft"})
+    return compare(table, metric="match", reference=reference, margin=margin, alpha=0.025)
+
+
+def facts(seconds: dict[str, float] | None = None, prices: Prices | None = None, **known: dict) -> dict[str, ArmFacts]:
+    """Facts of every arm; `seconds` a question give costs, `known` other facts by arm."""
+    found = {}
+    for name in ("base", "oracle", "rag", "rag-dense", "lora", "rag+lora", "raft"):
+        cost = arm_cost(3600.0 if TUNING.get(name) else 0.0, seconds[name], 0.5, prices or Prices()) if seconds and name in seconds else None
+        found[name] = ArmFacts(RETRIEVER.get(name), TUNING.get(name), cost, **known.get(name.replace("+", "_"), {}))
+    return found
+
+
+def verdict_of(found: Comparison, about: dict[str, ArmFacts] | None = None, **options):
+    return decide(found, about or facts(), model="tiny", **options)
+
+
+CHEAP_LORA = {"rag": 0.5, "lora": 0.1, "rag+lora": 0.6, "base": 0.1}
+DEAR_LORA = {"rag": 0.5, "lora": 0.9, "rag+lora": 0.6, "base": 0.1}
+THREE = right(6, 6, 6)
+
+# verdict, recommended arm, the arms' scores (tenths), facts, needs, words that stand in the reasons
+MADE = [
+    ("neither-needed", "base", {"base": right(9), "rag": right(9), "lora": right(9, 9, 9), "rag_lora": right(8, 8, 8)}, facts(), {}, "not more than 3 points worse"),
+    ("adopt-both", "rag+lora", {"base": right(2), "oracle": right(9), "rag": right(6), "lora": right(3, 3, 3), "rag_lora": right(8, 8, 8)}, facts(), {}, "rag+lora scores 20 points higher than rag"),
+    ("adopt-tuned", "lora", {"base": right(2), "rag": right(6), "lora": THREE, "rag_lora": THREE}, facts(CHEAP_LORA), {}, "less over the horizon"),
+    ("adopt-tuned", "lora", {"base": right(2), "rag": right(6), "lora": right(8, 8, 8), "rag_lora": THREE}, facts(DEAR_LORA), {}, "lora scores 20 points higher than rag"),
+    ("trade-off", "rag", {"base": right(2), "rag": right(6), "rag_lora": right(8, 8, 8)}, facts(), {"access_control": True}, "cannot be kept from some of its readers"),
+    ("trade-off", "rag", {"base": right(2), "rag": right(6), "lora": right(8, 8, 8)}, facts(), {"citations": True}, "nothing to cite"),
+    ("equivalent", "rag", {"base": right(2), "rag": right(6), "lora": THREE, "rag_lora": THREE}, facts(), {}, "within 3 points of rag"),
+    ("equivalent", "rag", {"base": right(2), "rag": right(6), "lora": THREE, "rag_lora": THREE}, facts(DEAR_LORA), {}, "lora scores the same as rag"),
+    ("keep-rag", "rag", {"base": right(2), "rag": right(6), "lora": right(3, 3, 3), "rag_lora": THREE}, facts(), {}, "lora scores 30 points lower than rag"),
+    ("keep-rag", "rag", {"base": right(2), "rag": right(6), "lora": THREE}, facts(CHEAP_LORA), {"citations": True}, "No tuned arm meets the needs"),
+    ("undecided", "rag", {"base": right(2), "rag": right(6), "rag_lora": right(5, 7, 9)}, facts(), {}, "above or below the margin of 3 points"),
+    ("undecided", "rag", {"base": right(2), "rag": right(6), "rag_lora": right(8)}, facts(), {}, "no interval can be given"),
+    ("undecided", "rag", {"base": right(2), "rag": right(6)}, facts(), {}, "No tuned arm is in this study"),
+    ("undecided", "rag", {"base": right(1), "oracle": right(1), "rag": right(1), "lora": right(1, 1, 1)}, facts(), {}, "This model cannot read this corpus"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("verdict", "recommend", "arms", "about", "needs", "words"), MADE, ids=lambda value: value if isinstance(value, str) else "")
+def test_every_verdict_is_reached(verdict, recommend, arms, about, needs, words):
+    decision = verdict_of(study(**arms), about, needs=needs)
+    assert (decision.verdict, decision.recommend) == (verdict, recommend)
+    assert decision.headline == VERDICTS[verdict]
+    assert words in " ".join(decision.because)
+    assert decision.would_change_if
+    assert decision == verdict_of(study(**arms), about, needs=needs)  # the same again
+
+
+def test_the_table_above_holds_every_verdict():
+    assert {row[0] for row in MADE} == set(VERDICTS)
+
+
+# ── the same rules on records, where the bounds can be set at will ───────────────────────────────────────────────────
+
+
+def difference(arm, low, high, minus="rag", **known):
+    mean = (low + high) / 2
+    estimate = Estimate(mean, (high - low) / 5, 0.0, 30.0, 300, 31, 3, question_df=30.0, seed_df=4.0)
+    return Difference(arm, minus, replace(estimate, **known), low, high, None, None)
+
+
+def record(*challengers, against_base=(), margin=0.03, rows=0.6, ceiling=None) -> Comparison:
+    names = ["rag", *(d.arm for d in challengers), *([ceiling.arm] if ceiling else [])]
+    estimate = Estimate(rows, 0.02, 0.0, 30.0, 300, 31, 1, question_df=30.0)
+    arms = tuple(ArmRow(name, estimate, rows - 0.04, rows + 0.04, (rows,), 0.0, rows, rows) for name in names)
+    family = tuple(d.arm for d in challengers)
+    return Comparison("match", "rag", margin, 0.025, 300, 31, family, arms, challengers, tuple(against_base), ceiling, (), (), 0.08)
+
+
+def test_the_bound_decides_not_the_estimate():
+    assert verdict_of(record(difference("rag+lora", 0.029, 0.2))).verdict == "undecided"
+    assert verdict_of(record(difference("rag+lora", 0.031, 0.2))).verdict == "adopt-both"
+
+
+def test_the_best_bound_is_recommended_not_the_best_mean():
+    assert verdict_of(record(difference("rag+lora", 0.04, 0.4), difference("raft", 0.05, 0.1))).recommend == "raft"
+
+
+def test_an_arm_that_misses_a_need_is_passed_over():
+    found = record(difference("rag+lora", 0.08, 0.2), difference("raft", 0.05, 0.2))
+    decision = verdict_of(found, facts(rag_lora={"p95_latency_seconds": 4.0}), needs={"p95_latency_seconds": 3})
+    assert (decision.verdict, decision.recommend) == ("adopt-both", "raft")
+    assert decision.excluded == {"rag+lora": ("one answer in twenty takes longer than 4.00 s, where 3.00 s is allowed",)}
+    assert "was not measured for rag, raft" in " ".join(decision.warnings)
+
+
+def test_a_small_sure_gain_that_costs_more_is_a_trade_off():
+    found = record(difference("lora", 0.01, 0.05))
+    decision = verdict_of(found, facts(DEAR_LORA))
+    saving = arm_cost(0, 0.5, 0.5, Prices()).horizon_total - arm_cost(3600, 0.9, 0.5, Prices()).horizon_total
+    assert decision.verdict == "trade-off"
+    assert f"it costs {-saving:.2f} EUR more over the horizon" in decision.because[0]
+    assert verdict_of(found, facts(CHEAP_LORA)).verdict == "adopt-tuned"
+    assert verdict_of(found).verdict == "adopt-tuned"  # costs unknown: nothing speaks against it
+
+
+def test_base_must_be_as_good_as_all_and_meet_the_needs():
+    others = [difference("base", -0.02, 0.01, minus=arm) for arm in ("rag", "rag+lora")]
+    challengers = (difference("base", -0.02, 0.01), difference("rag+lora", -0.01, 0.02))
+    assert verdict_of(record(*challengers, against_base=others)).verdict == "neither-needed"
+    assert verdict_of(record(*challengers, against_base=others), needs={"citations": True}).verdict == "equivalent"
+    worse = [others[0], difference("base", -0.04, 0.01, minus="rag+lora")]
+    assert verdict_of(record(*challengers, against_base=worse)).verdict == "equivalent"
+    assert verdict_of(record(*challengers, against_base=others[:1])).verdict == "equivalent"  # one comparison could not be made
+
+
+@pytest.mark.parametrize("rows", [0.0, 0.1, CANNOT_READ - 0.01])
+def test_equally_bad_is_never_good_enough(rows):
+    others = [difference("base", -0.001, 0.001, minus=arm) for arm in ("rag", "rag+lora")]
+    found = record(difference("base", -0.001, 0.001), difference("rag+lora", -0.001, 0.001), against_base=others, rows=rows)
+    assert verdict_of(found).verdict != "neither-needed"
+
+
+def test_cannot_read_names_the_score_with_the_gold_passages():
+    decision = verdict_of(study(base=right(0), oracle=right(1), rag=right(1), lora=right(0, 0, 0)))
+    assert decision.because[0].startswith(
+        "This model cannot read this corpus: no arm reaches 25 %. Even with the gold passages in front of it, it scores 10 %."
+    )
+    assert decision.would_change_if == ("No margin, need or price changes it while this stands.",)
+
+
+def test_cannot_read_holds_without_an_interval_too():
+    assert "cannot read" in verdict_of(study(rag=right(1), lora=right(1))).because[0]
+
+
+@pytest.mark.parametrize("arm", ["base", "oracle", "rag", "rag_lora"])
+def test_too_many_missing_answers_block_the_verdict(arm):
+    arms = {"base": right(2), "oracle": right(9), "rag": right(6), "rag_lora": right(8, 8, 8)}
+    arms[arm] = arms[arm].copy()
+    arms[arm][0, :30] = np.nan  # five per cent of one seed
+    assert verdict_of(study(**arms)).verdict == "adopt-both"
+    arms[arm][:, :36] = np.nan
+    decision = verdict_of(study(**arms))
+    assert (decision.verdict, decision.recommend) == ("undecided", "rag")
+    assert f"{arm.replace('_', '+')} failed on 6 % of its answers; with more than 5 % missing no verdict is given" in decision.because[0]
+    arms[arm][:] = np.nan
+    decision = verdict_of(study(**arms))
+    assert decision.verdict == "undecided"
+    assert "no question has a score under every seed" in decision.because[0]
+
+
+@pytest.mark.parametrize(
+    ("reference", "why"),
+    [
+        ("base", "retrieves nothing"),
+        ("lora", "is fine-tuned itself"),
+        ("rag+lora", "is fine-tuned itself"),
+        ("oracle", "is handed the gold passages"),
+    ],
+)
+def test_another_reference_than_plain_rag_is_named_with_the_remedy(reference, why):
+    decision = verdict_of(study(reference, base=right(2), oracle=right(9), rag=right(6), lora=right(3, 3, 3), rag_lora=right(8, 8, 8)))
+    assert decision.verdict == "undecided"
+    assert f"The reference arm {reference} {why}" in decision.because[0]
+    assert "Set reference: rag" in decision.because[0]
+
+
+def test_neither_needed_holds_for_any_reference():
+    arms = {"base": right(9), "rag": right(9), "lora": right(9, 9, 9)}
+    assert {verdict_of(study(reference, **arms)).verdict for reference in ("base", "rag", "lora")} == {"neither-needed"}
+
+
+def test_a_better_plain_rag_stops_an_adoption():
+    arms = {"rag": right(5), "rag-dense": right(8), "rag_lora": right(8, 8, 8)}
+    decision = verdict_of(study(**arms))
+    assert decision.verdict == "undecided"
+    assert "rag-dense scores 30 points higher than rag" in decision.because[0]
+    assert verdict_of(study("rag-dense", **arms)).verdict in ("equivalent", "keep-rag")
+
+
+# ── words ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_numbers_in_words():
+    assert [points(x) for x in (0.03, 0.01, -0.01, 0.0, -0.00001, 0.0421)] == [
+        "3 points",
+        "1 point",
+        "-1 point",
+        "0 points",
+        "0 points",
+        "4.2 points",
+    ]
+    assert [percent(x) for x in (0.25, 0.0541, 0.0)] == ["25 %", "5.4 %", "0 %"]
+    assert interval(-0.0421, 0.1) == "interval −4.2 to +10.0"
+    assert interval(None, 0.1) == "no interval can be given"
+    assert says(difference("raft", 0.01, 0.07)) == "raft scores 4 points higher than rag (interval +1.0 to +7.0)"
+    assert says(difference("base", -0.07, -0.01)) == "base scores 4 points lower than rag (interval −7.0 to −1.0)"
+    assert says(difference("raft", -0.02, 0.02)) == "raft scores the same as rag (interval −2.0 to +2.0)"
+
+
+def test_the_gates_say_where_the_bottleneck_is():
+    def because(oracle, rag):
+        return " ".join(verdict_of(study(base=right(2), oracle=right(oracle), rag=right(rag), rag_lora=right(9, 9, 9))).because)
+
+    assert "Better retrieval could still help: with the gold passages the model scores 90 %, with rag 60 %." in because(9, 6)
+    assert "Retrieval is not the bottleneck: the gold passages bring less than 3 points over rag." in because(6, 6)
+    assert "Reading is the bottleneck: with the gold passages the model scores 20 %." in because(2, 1)
+
+
+def test_interactions_are_told_both_ways():
+    def because(both):
+        return " ".join(verdict_of(study(base=right(2), rag=right(5), lora=right(4, 4, 4), rag_lora=right(both, both, both))).because)
+
+    assert "rag and lora get in each other's way: together they bring 20 points less than the sum of what each brings." in because(5)
+    assert "rag and lora help each other: together they bring 20 points more than the sum of what each brings." in because(9)
+    assert "each other" not in because(7)
+
+
+def test_notes_and_warnings_are_passed_on():
+    decision = verdict_of(study(rag=right(6)), notes=["No tested fact has a training question."])
+    assert decision.because[-1] == "No tested fact has a training question."
+    assert (decision.model, decision.metric, decision.margin, decision.alpha, decision.reference) == ("tiny", "match", 0.03, 0.025, "rag")
+
+
+# ── needs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("need", "asked", "arm", "unmet"),
+    [
+        ("p95_latency_seconds", 1.5, ArmFacts("bm25", None, None, 2.0), True),
+        ("p95_latency_seconds", 1.5, ArmFacts("bm25", None, None, 1.5), False),
+        ("p95_latency_seconds", 1.5, ArmFacts("bm25", None), False),
+        ("false_answer_rate", 0.1, ArmFacts("bm25", None, None, None, 0.4), True),
+        ("false_answer_rate", 0.4, ArmFacts("bm25", None, None, None, 0.4), False),
+        ("citations", True, ArmFacts(None, "lora"), True),
+        ("citations", False, ArmFacts(None, "lora"), False),
+        ("citations", True, ArmFacts("bm25", "lora"), False),
+        ("access_control", True, ArmFacts("bm25", "lora"), True),
+        ("access_control", True, ArmFacts("bm25", None), False),
+    ],
+)
+def test_needs(need, asked, arm, unmet):
+    assert bool(NEEDS[need](arm, asked)) == unmet
+
+
+def test_an_unknown_need_is_an_error_with_a_suggestion():
+    with pytest.raises(InputError, match="unknown need 'citation'. Did you mean 'citations'"):
+        verdict_of(study(rag=right(6)), needs={"citation": True})
+
+
+def test_a_recommended_arm_that_misses_a_need_is_told():
+    about = facts(rag={"p95_latency_seconds": 9.0}, rag_lora={"p95_latency_seconds": 9.0})
+    decision = verdict_of(study(rag=right(6), rag_lora=THREE), about, needs={"p95_latency_seconds": 3})
+    assert set(decision.excluded) == {"rag", "rag+lora"}
+    assert any(warning.startswith("rag itself does not meet a need") for warning in decision.warnings)
+
+
+# ── what would change it ─────────────────────────────────────────────────────────────────────────────────────────────
+
+FLIP = re.compile(r"With a margin (below|above) ([\d.]+) points? \(now .*\) the verdict would be ([a-z-]+) \((.+)\)\.")
+
+
+def flips(decision):
+    return [FLIP.fullmatch(sentence).groups() for sentence in decision.would_change_if if sentence.startswith("With a margin")]
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.03, 0.0333, 0.1, 0.25])
+@pytest.mark.parametrize(
+    "bounds", list(product([(-0.05, 0.02), (0.024, 0.12), (-0.02, 0.01)], [(-0.06, -0.01), (0.012, 0.05), (-0.021, 0.019)])), ids=str
+)
+def test_margin_flips_are_true_when_decided_again(margin, bounds):
+    found = record(difference("rag+lora", *bounds[0]), difference("lora", *bounds[1]), margin=margin)
+    decision = verdict_of(found, facts(CHEAP_LORA))
+
+    def again(at):
+        return verdict_of(replace(found, margin=round(at, 6)), facts(CHEAP_LORA))
+
+    told = {direction: (float(edge) / 100, verdict, arm) for direction, edge, verdict, arm in flips(decision)}
+    for direction, step in (("below", -0.001), ("above", 0.001)):
+        if direction in told:
+            edge, verdict, arm = told[direction]
+            beyond = again(min(edge, margin) + step if direction == "below" else max(edge, margin) + step)
+            assert (beyond.verdict, beyond.recommend) == (verdict, arm)
+            assert again(edge if abs(edge - margin) > 0.0005 else margin).verdict == decision.verdict
+        else:
+            beyond = [m / 1000 for m in range(0, 301, 7) if (m / 1000 - margin) * step > 0]
+            assert {again(m).verdict for m in beyond} <= {decision.verdict}
+
+
+def test_the_price_is_the_number_of_questions():
+    decision = verdict_of(record(difference("rag+lora", -0.02, 0.14)))
+    price = next(s for s in decision.would_change_if if s.startswith("rag+lora against rag"))
+    more = int(re.search(r"about ([\d,]+) more questions", price)[1].replace(",", ""))
+    # estimate 6 points, margin 3, se 3.2 on 300 questions, one challenger: (1.96 + .84) x .032 x sqrt(300 / n) = .03 at n of 2,680
+    assert more == pytest.approx(2680 - 300, rel=0.02)
+    assert price.endswith("would settle it in four cases of five, if the truth is where the estimate is.")
+
+
+def test_the_price_is_seeds_where_only_seeds_can_help():
+    decision = verdict_of(record(difference("rag+lora", 0.0, 0.20, question_se=0.01, seed_se=0.05)))
+    price = next(s for s in decision.would_change_if if s.startswith("rag+lora against rag"))
+    assert "more questions alone cannot settle it, because training runs differ too much" in price
+    assert int(re.search(r"about (\d+) seeds \(now 3\)", price)[1]) > 3
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        ({"question_df": 0.0}, "at least 10 documents"),
+        ({"seed_df": 0.0}, "train with at least 3 seeds"),
+        ({"mean": 0.0301}, "State another margin"),
+    ],
+)
+def test_other_prices(known, words):
+    decision = verdict_of(record(difference("rag+lora", -0.02, 0.08, **known)))
+    assert any(sentence.startswith("rag+lora against rag") and words in sentence for sentence in decision.would_change_if)
+
+
+def test_break_even_volume_is_told_for_a_tuned_model_alone():
+    decision = verdict_of(study(base=right(2), rag=right(6), lora=right(3, 3, 3), rag_lora=THREE), facts(CHEAP_LORA))
+    even = {found.arm: found for found in decision.break_even}
+    assert even["lora"].cheaper == "above"
+    assert even["lora"].volume == pytest.approx(3600 * 13 / (12 * 0.4))  # an hour's training 13 times, against 0.4 s a question
+    assert any("lora costs less than rag above 9,750 questions a month (stated: 10,000)" in s for s in decision.would_change_if)
+    assert even["rag+lora"].cheaper == "never"
+
+
+# ── properties ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+bound = st.tuples(st.floats(-0.3, 0.3), st.floats(0.001, 0.2)).map(lambda pair: (pair[0], pair[0] + pair[1]))
+
+
+@given(
+    bound, bound, bound, st.sampled_from([0.0, 0.03, 0.1]), st.sampled_from([None, CHEAP_LORA, DEAR_LORA]), st.sampled_from([{}, {"citations": True}])
+)
+@settings(max_examples=60, deadline=None)
+def test_a_verdict_never_contradicts_its_bounds(lora, both, raft, margin, seconds, needs):
+    found = record(difference("lora", *lora), difference("rag+lora", *both), difference("raft", *raft), margin=margin)
+    decision = verdict_of(found, facts(seconds), needs=needs)
+    low, high = ({d.arm: value for d, value in zip(found.challengers, values, strict=True)} for values in zip(lora, both, raft, strict=True))
+    if decision.verdict == "adopt-both":
+        assert low[decision.recommend] > margin
+    elif decision.verdict == "adopt-tuned":
+        assert low[decision.recommend] > -margin
+        assert decision.recommend not in decision.excluded
+    elif decision.verdict in ("keep-rag", "equivalent"):
+        assert all(high[arm] < margin for arm in high if arm not in decision.excluded)
+    elif decision.verdict == "trade-off":
+        assert any(value > 0 for value in low.values())
+    else:
+        assert decision.verdict == "undecided"
+        assert any(low[arm] <= margin <= high[arm] for arm in low)
+
+
+def test_equal_arms_are_never_adopted():
+    rng = np.random.default_rng(5)
+    answers = (rng.random((1, QUESTIONS)) < 0.6).astype(float)
+    decision = verdict_of(study(base=right(2), rag=answers, lora=np.repeat(answers, 3, 0), rag_lora=np.repeat(answers, 3, 0)))
+    assert (decision.verdict, decision.recommend) == ("equivalent", "rag")
