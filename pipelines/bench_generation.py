@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ragft.privacy import keep_private
+from ragft.threads import wait_quietly
 
 ROOT = Path(__file__).parents[1]
 BATCH_SIZE = 16
@@ -28,6 +29,7 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m-instruct")
     arguments = parser.parse_args()
     keep_private()
+    wait_quietly()
     print(json.dumps(bench(arguments.model, arguments.questions), indent=1))
 
 

@@ -210,6 +210,16 @@ def _training_passages(
     retriever = make_retriever(resolve_retriever(plan.retriever or "auto", index), parts)
     found = retriever.search([question for question, _ in questions], plan.k + SPARE_DISTRACTORS)
     retrieved = {question.id: [hit.chunk for hit in hits] for (question, _), hits in zip(questions, found, strict=True)}
-    by_id = {chunk.id: chunk for chunk in parts.chunks}
-    gold = {question.id: [by_id[min(ids)] for ids in relevant_chunks(parts.chunks, g.evidence) if ids] for question, g in questions}
+    by_document: dict[str, list[Chunk]] = {}
+    for chunk in parts.chunks:
+        by_document.setdefault(chunk.span.document, []).append(chunk)
+    gold = {question.id: _holders(by_document, g.evidence) for question, g in questions}
     return retrieved, gold
+
+
+def _holders(by_document: dict[str, list[Chunk]], evidence: Sequence[Evidence]) -> list[Chunk]:
+    """For each piece of evidence, the first chunk that holds it."""
+    documents = dict.fromkeys(span.document for piece in evidence for span in piece.spans)
+    near = [chunk for document in documents for chunk in by_document.get(document, ())]
+    firsts = (next((chunk for chunk in near if chunk.id in ids), None) for ids in relevant_chunks(near, evidence))
+    return list(dict.fromkeys(chunk for chunk in firsts if chunk is not None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,9 +125,10 @@ def arm_facts(run: Run, metric: str, prices: Prices) -> dict[str, ArmFacts]:
         facts[name] = ArmFacts(
             retriever=arm["retriever"],
             tuning=arm["tuning"],
-            cost=arm_cost(setup, _mean(rows, "seconds") or 0.0, _mean(rows, metric) or 0.0, prices),
+            # the median: another program's load on one batch must not decide what an arm costs
+            cost=arm_cost(setup, _over(np.median, rows, "seconds") or 0.0, _over(np.mean, rows, metric) or 0.0, prices),
             p95_latency_seconds=float(np.quantile(latencies, 0.95)) if latencies else None,
-            false_answer_rate=_mean(rows, "false_answer"),
+            false_answer_rate=_over(np.mean, rows, "false_answer"),
         )
     return facts
 
@@ -136,9 +137,10 @@ def _answers(run: Run, name: str, seed: int) -> list[Answer]:
     return read_jsonl_as(Answer, run.seed_folder(name, seed) / "answers.jsonl")
 
 
-def _mean(rows: Sequence[dict[str, Any]], metric: str) -> float | None:
+def _over(summary: Callable[[list[float]], Any], rows: Sequence[dict[str, Any]], metric: str) -> float | None:
+    """A summary of the metric's values where it applies; None where it never does."""
     values = [row[metric] for row in rows if row.get(metric) is not None]
-    return float(np.mean(values)) if values else None
+    return float(summary(values)) if values else None
 
 
 def held_out_notes(run: Run) -> list[str]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -205,7 +206,7 @@ def _intact(folder: Path) -> Artifact | None:
 
 def open_run(runs: Path, study: str, key: str) -> Run:
     """The run of that study and fingerprint below `runs`: the one already there, whatever its date, or a new one."""
-    found = sorted(runs.glob(f"*-{study}-{key}"))
+    found = sorted(runs.glob(f"*-{glob.escape(study)}-{key}"))
     return Run(found[-1] if found else runs / f"{datetime.now():%Y-%m-%d}-{study}-{key}")
 
 

@@ -23,6 +23,7 @@ from ragft.progress import Silent, Watcher
 from ragft.report import write_report
 from ragft.settings import Study, load_study, save_study
 from ragft.store import Run, find_run, fingerprint, open_run, read_json, read_record, write_json, write_jsonl
+from ragft.threads import wait_quietly
 from ragft.units import Context, Unit, check_units, plan_units, with_limit
 
 if TYPE_CHECKING:
@@ -61,13 +62,14 @@ def run(study: Study, runs: Path | str = "runs", watcher: Watcher | None = None,
         score_run(context.run)
         compare_run(context.run)
         decide_run(context.run)
-        report_run(context.run)
         manifest.finish(context.run)
+        report_run(context.run)
     return load_result(context.run)
 
 
 def prepare(study: Study, runs: Path) -> Context:
     """Check everything a study needs, and find its run folder by what goes into its answers."""
+    wait_quietly()
     keep_private(hub=is_hub_id(study.model) or is_hub_id(study.embedder or ""))
     domain = load_domain(study.domain)
     study = study.model_copy(update={"name": study.name or domain.name})

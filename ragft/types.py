@@ -70,6 +70,7 @@ class Gold:
     wording: int
     kind: str
     stratum: str  # see domain.splits.STRATA
+    question: str = ""  # its text; with it, an answer that repeats the question is not taken for one that rambles
 
     @property
     def answerable(self) -> bool:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from ragft.privacy import keep_private
+from ragft.threads import wait_quietly
 
 keep_private()
+wait_quietly()
 
 DOCUMENTS = {
     "pumps/kova.md": "# Kova 30\n\nThe Kova 30 is a dosing pump.\n\n## Limits\n\nThe Kova 30 has a maximum pressure of 42 bar. It weighs 12 kg.\n",

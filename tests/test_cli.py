@@ -35,7 +35,7 @@ def finished(tmp_path_factory, tiny_model):
     root = tmp_path_factory.mktemp("cli")
     study = Study(
         domain=str(write_domain(root / "works")), model=str(tiny_model), embedder=None, seeds=(0, 1), chunk_tokens=32, context_tokens=96, k=2,
-        max_new_tokens=6, batch_size=4, train_tokens=600, train_batch_size=4,
+        max_new_tokens=6, batch_size=4, train_tokens=1500, train_batch_size=4,
     )  # fmt: skip
     return run(study, root / "runs")
 
@@ -144,7 +144,7 @@ def test_init_then_run_from_a_folder_of_documents(tmp_path, tiny_model, capsys, 
     (tmp_path / "qa.csv").write_text("\n".join(lines) + "\n")
     code, out, err = call(capsys, "init", "my-study", "--corpus", "mine/corpus", "--questions", "qa.csv")
     assert code == 0 and out.strip() == "my-study/study.yaml" and "ragft run" in err
-    settings = [f"model={tiny_model}", "embedder=null", "seeds=[0]", "train_tokens=600", "max_new_tokens=4", "chunk_tokens=32", "context_tokens=64"]
+    settings = [f"model={tiny_model}", "embedder=null", "seeds=[0]", "train_tokens=1500", "max_new_tokens=4", "chunk_tokens=32", "context_tokens=64"]
     changes = [word for setting in settings for word in ("--set", setting)]
     code, out, err = call(capsys, "run", "my-study/study.yaml", "--limit", "5", *changes)
     assert code == 0, err

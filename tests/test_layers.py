@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "ragft"
 # From bottom to top. A module may import from layers below its own, and from its own package or layer where listed together.
 LAYERS = [
     ["errors", "types"],
-    ["text", "numbers", "privacy", "meter", "registry", "store"],
+    ["text", "numbers", "privacy", "threads", "meter", "registry", "store"],
     ["domain", "chunking", "prompts", "cost", "stats", "scoretable", "models", "gguf", "weights", "progress", "charts"],
     ["retrieval", "generation", "tuning", "metrics", "presets"],
     ["arms", "build", "compare"],

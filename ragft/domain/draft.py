@@ -138,7 +138,7 @@ class Draft:
 
 def _document(line: dict[str, Any]) -> str:
     pieces = line.get("evidence") or []
-    return line.get("document") or (pieces[0]["document"] if pieces and isinstance(pieces[0], dict) else "")
+    return line.get("document") or (str(pieces[0].get("document", "")) if pieces and isinstance(pieces[0], dict) else "")
 
 
 def _unix(text: str) -> str:

@@ -171,7 +171,7 @@ def _with_evidence(question: TableQuestion, contexts: dict[str, str]) -> dict[st
     line = question.line
     if not contexts:
         return line
-    if "evidence" in line:
+    if line.get("evidence"):
         line["evidence"] = [_placed(piece, contexts) for piece in line["evidence"]]
         return line
     for name, text in contexts.items():

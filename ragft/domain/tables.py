@@ -77,6 +77,10 @@ def _line(where: str, cells: dict[str, Any]) -> dict[str, Any]:
         raise InputError(f'{where}: a question needs "answers"; an empty one says that the documents do not answer it.')
     answers = cells.get("answers") or cells.get("answer", [])
     line["answers"] = [text for text in [answers] if text.strip()] if isinstance(answers, str) else [] if answers is None else answers
+    if not isinstance(line["answers"], list) or not all(isinstance(answer, str) for answer in line["answers"]):
+        raise InputError(f'{where}: "answers" must be a list of texts, such as ["42 bar"]; [] for a question the documents do not answer.')
+    if not isinstance(line.get("document", ""), str):
+        raise InputError(f'{where}: "document" must be a text: the name of a document.')
     if line.get("evidence"):
         pieces = line["evidence"] if isinstance(line["evidence"], list) else [line["evidence"]]
         named = {"document": line["document"]} if line.get("document") else {}

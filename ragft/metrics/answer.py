@@ -41,17 +41,21 @@ def _graded(answer: Answer, gold: Gold, grade: Callable[[str, str], float]) -> f
 
 @metric("match", "lenient: the answer holds a reference answer and does not ramble")
 def match(answer: Answer, gold: Gold) -> float | None:
-    """1 if a reference's words stand in the answer in order and without a gap, and the answer has at most 3 × the
-    reference's length + 10 words, so that naming many candidates does not count (a CJK character is half a word); else 0.
-    For yes/no the answer must begin with the word. Numbers are compared whole: 4.2 is not in 14.2 and not 42."""
-    return _graded(answer, gold, match_one)
+    """1 if a reference's words stand in the answer in order and without a gap and the answer does not ramble, else 0.
+
+    It rambles when it has more than 3 × the reference's length + 10 words that are not the question's own: naming many
+    candidates does not count, while a full sentence that takes up the question does, so that an arm is not marked down
+    for its style (a CJK character is half a word). For yes/no the answer must begin with the word. Numbers are compared
+    whole: 4.2 is not in 14.2 and not 42."""
+    return _graded(answer, gold, lambda text, reference: match_one(text, reference, gold.question))
 
 
-def match_one(text: str, reference: str) -> float:
+def match_one(text: str, reference: str, question: str = "") -> float:
     said, wanted = words(text), words(reference)
     if not wanted:  # a reference of symbols only, such as "€"
         return float(normalise(text).strip() == normalise(reference).strip())
-    if _length(said) > LENGTH_FACTOR * _length(wanted) + LENGTH_ALLOWANCE:
+    asked = set(words(question))
+    if _length([word for word in said if word not in asked]) > LENGTH_FACTOR * _length(wanted) + LENGTH_ALLOWANCE:
         return 0.0
     if "".join(wanted) in _YES_NO:
         said = words(_LEAD_IN.sub("", normalise(text)))

@@ -172,3 +172,13 @@ def test_chinese_equals_the_f1_over_characters_of_cmrc(said, reference):
 
 def test_mixed_text_counts_latin_words_whole():
     assert f1_one("NFL的第49届", "NFL 第 49 届") == pytest.approx(2 * 4 / (5 + 4))
+
+
+def test_a_full_sentence_that_takes_up_the_question_does_not_ramble():
+    """Style is not knowledge: an untuned model answers in sentences, a tuned one in two words."""
+    question = "What is the evening meal limit per person in the travel and expenses policy?"
+    sentence = "The evening meal limit in the travel and expenses policy is £31.50 per person, with receipts and no alcohol."
+    assert match_one(sentence, "£31.50") == 0
+    assert match_one(sentence, "£31.50", question) == 1
+    candidates = " or ".join(f"£{n}.50" for n in range(20, 40))
+    assert match_one(f"The evening meal limit is {candidates}", "£31.50", question) == 0
