@@ -1,8 +1,8 @@
 """ragft: do we still need fine-tuning? RAG, fine-tuning and both, compared on your own documents, with a verdict.
 
-    from ragft import Study, run
-    result = run(Study(domain="data/tarnbeck"))
-    print(result.decision.headline)
+from ragft import Study, run
+result = run(Study(domain="data/tarnbeck"))
+print(result.decision.headline)
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -80,7 +79,11 @@ def run(
 
     settings = load_study(study, [*(changes or []), *([f"limit={limit}"] if limit else [])])
     _say(views.before(settings))
-    result = run_study(settings, runs, Lines())
+    try:
+        result = run_study(settings, runs, Lines())
+    except KeyboardInterrupt:
+        _say("\nStopped. The same command goes on where this one was.")
+        raise typer.Exit(130) from None
     _print(as_json, views.result_json(result), views.result_text(result))
 
 
@@ -194,32 +197,19 @@ def _say(line: str) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    return _guarded(lambda: app(args=arguments, standalone_mode=False))
-
-
-def _guarded(command: Callable[[], Any]) -> int:
-    """Run a command; what the user can mend becomes one line on stderr and exit code 1."""
-    import click
-
+    """Entry point; returns the exit code. What the user can mend becomes one line on stderr and exit code 1."""
     try:
-        code = command()
+        app(args=arguments)
+    except SystemExit as end:  # how typer ends, with its own messages for wrong options
+        return end.code if isinstance(end.code, int) else 0
     except RagftError as error:
         return _fail(str(error))
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.exceptions.Exit as error:
-        return error.exit_code
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        _say("\nStopped. The same command goes on where this one was.")
-        return 130
     except OSError as error:
         full = _disk_full(error)
         if full is None:
             raise
         return _fail(str(full))
-    return code if isinstance(code, int) else 0
+    return 0
 
 
 def _disk_full(error: OSError) -> InputError | None:

@@ -78,9 +78,12 @@ def format(name: str, summary: str, *, passages: bool = False) -> Callable[[F], 
     return _register("format", name, summary, passages=passages)
 
 
-def metric(name: str, summary: str, *, of: str = "answer") -> Callable[[F], F]:
-    """Register a per-question metric: a function (Answer, Gold) -> float | None. None = not applicable, never zero."""
-    return _register("metric", name, summary, of=of)
+def metric(name: str, summary: str, *, of: str = "answer", score: bool = True) -> Callable[[F], F]:
+    """Register a per-question metric: a function (Answer, Gold) -> float | None. None = not applicable, never zero.
+
+    `score`: in [0, 1] and better when higher, so that a study may be decided by it; `of`: "answer" or "retrieval".
+    """
+    return _register("metric", name, summary, of=of, score=score and of == "answer")
 
 
 def _load(kind: str) -> None:

@@ -97,10 +97,17 @@ class Study(_Strict):
             _check_arm(name, arm)
         if self.reference not in self.arms:
             raise unknown("arm (as reference)", self.reference, self.arms)
-        registry.lookup("metric", self.metric)
-        for need in self.needs:
+        ref = self.arms[self.reference]
+        if ref.tuning or ref.retriever in (None, "oracle"):
+            raise InputError(f"reference '{self.reference}' must be a RAG arm without tuning: the question is what fine-tuning adds to it.")
+        if not registry.lookup("metric", self.metric).facts["score"]:
+            scores = [name for name, entry in registry.entries("metric").items() if entry.facts["score"]]
+            raise InputError(f"metric '{self.metric}' describes answers and does not score them. Use one of: {', '.join(scores)}.")
+        for need, value in self.needs.items():
             if need not in NEEDS:
                 raise unknown("need", need, NEEDS)
+            if isinstance(value, bool) != (need in ("citations", "access_control")):
+                raise InputError(f"need '{need}' takes {'true or false' if not isinstance(value, bool) else 'a number'}, not {value}.")
         if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
             raise InputError("seeds must be different whole numbers, at least one: seeds: [0, 1, 2]")
         if self.chunk_overlap >= self.chunk_tokens:

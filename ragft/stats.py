@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
-from scipy.special import stdtr, stdtrit  # the t distribution and its quantiles, without the overhead of scipy.stats
+from scipy.special import ndtri, stdtr, stdtrit  # the t distribution and its quantiles, without the overhead of scipy.stats
 
 MOST_QUESTIONS = 10_000_000  # more than this is as good as never
 
@@ -196,3 +196,8 @@ def planned_se(n: int, discordance: float = 0.2, design_effect: float = 1.4) -> 
     `discordance`: the share of questions on which two arms differ; `design_effect`: the loss from clustering in documents.
     """
     return sqrt(discordance * design_effect / n)
+
+
+def planned_gain(n: int, alpha: float, power: float = 0.8) -> float:
+    """The true gain over the margin that n questions can be expected to show with that power (normal approximation)."""
+    return float(ndtri(1 - alpha) + ndtri(power)) * planned_se(n)

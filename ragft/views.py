@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragft.errors import unknown
-from ragft.stats import planned_se
+from ragft.stats import planned_gain
 from ragft.store import Run, read_json, read_jsonl_as
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))  # Text: nothing in a cell is markup
     out = io.StringIO()
-    Console(file=out, width=WIDTH, color_system=None).print(made)
+    longest = max((len(row[0]) for row in rows), default=0)  # a path in the first column is never folded
+    Console(file=out, width=max(WIDTH, longest + 60), color_system=None).print(made)
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines())
 
 
@@ -51,11 +52,13 @@ def span(low: float | None, high: float | None) -> str:
 
 
 def before(study: Study) -> str:
-    """One line on what is about to run, with the smallest difference to expect from so many questions."""
-    text = f"{study.name or Path(study.domain).name}: {len(study.arms)} arms ({', '.join(study.arms)}), {len(study.seeds)} seeds a tuned arm"
+    """What is about to run, and the smallest gain that so many questions can be expected to show."""
+    text = f"{study.name or Path(study.domain).name}: {len(study.arms)} arms ({', '.join(study.arms)}), {len(study.seeds)} seeds a tuned arm."
     if study.limit:
-        text += f"; with {study.limit} test questions two arms must differ by about {280 * planned_se(study.limit):.0f} points to be told apart"
-    return text + "."
+        challengers = sum(arm.retriever != "oracle" for arm in study.arms.values()) - 1
+        gain = study.margin + planned_gain(study.limit, study.alpha / max(1, challengers))
+        text += f" From {study.limit} test questions, expect to see a true gain of about {100 * gain:.0f} points or more over {study.reference}."
+    return text
 
 
 def result_json(result: Result) -> dict[str, Any]:

@@ -82,6 +82,15 @@ def test_the_interaction_by_hand():
     assert found.estimate.seed_se**2 == pytest.approx(sum(max(v, pooled) for v in own) / 3)
 
 
+def test_several_interactions_share_alpha():
+    table = made(**FULL, qlora=drawn(0.3, 3), rag_qlora=drawn(0.6, 3))
+    arms = tuple(replace(arm, retriever="bm25", tuning="qlora") if arm.name == "rag+qlora" else arm for arm in table.arms)
+    found = found_for(replace(table, arms=arms)).interactions
+    assert [i.tuned for i in found] == ["lora", "qlora"]
+    for i in found:
+        assert i.high == pytest.approx(i.estimate.mean + scipy_stats.t.isf(0.025 / 2, i.estimate.df) * i.estimate.se)
+
+
 def test_seed_variances_pool_and_count_shared_adapters_once():
     found = found_for(made(**FULL))
     own = {arm: FULL[arm.replace("+", "_")].mean(axis=1).var(ddof=1) for arm in ("lora", "rag+lora", "raft")}
@@ -200,7 +209,7 @@ def test_any_arm_may_be_the_reference(reference):
 
 
 def test_unknown_reference_names_the_known_ones():
-    with pytest.raises(InputError, match="'rga' is not in this study. Known: base, oracle, rag"):
+    with pytest.raises(InputError, match=r"'rga' is not in this study\. Known: base, oracle, rag"):
         found_for(made(**FULL), reference="rga")
 
 

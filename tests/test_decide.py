@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragft.compare import ArmRow, Comparison, Difference, compare, table_of
+from ragft.compare import MAX_MISSING, ArmRow, Comparison, Difference, compare, table_of
 from ragft.cost import Prices, arm_cost
 from ragft.decide import NEEDS, VERDICTS, ArmFacts, decide
 from ragft.errors import InputError
@@ -270,7 +271,7 @@ def test_needs(need, asked, arm, unmet):
 
 
 def test_an_unknown_need_is_an_error_with_a_suggestion():
-    with pytest.raises(InputError, match="unknown need 'citation'. Did you mean 'citations'"):
+    with pytest.raises(InputError, match=r"unknown need 'citation'\. Did you mean 'citations'"):
         verdict_of(study(rag=right(6)), needs={"citation": True})
 
 
@@ -383,3 +384,11 @@ def test_equal_arms_are_never_adopted():
     answers = (rng.random((1, QUESTIONS)) < 0.6).astype(float)
     decision = verdict_of(study(base=right(2), rag=answers, lora=np.repeat(answers, 3, 0), rag_lora=np.repeat(answers, 3, 0)))
     assert (decision.verdict, decision.recommend) == ("equivalent", "rag")
+
+
+def test_the_page_on_statistics_names_every_verdict_and_need_and_limit():
+    page = (Path(__file__).parents[1] / "docs" / "statistics.md").read_text(encoding="utf-8")
+    for name in (*VERDICTS, *NEEDS):
+        assert f"`{name}`" in page
+    assert f"more than {percent(MAX_MISSING)} missing" in page
+    assert f"stay below {percent(CANNOT_READ)}" in page

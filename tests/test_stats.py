@@ -20,6 +20,7 @@ from ragft.stats import (
     estimate,
     holm,
     p_above,
+    planned_gain,
     planned_se,
     pool,
     questions_needed,
@@ -224,3 +225,9 @@ def test_unscored_questions_change_nothing(rows):
     values, documents = split(rows)
     padded = np.hstack([values, np.array([[np.nan, 1.0], [1.0, 1.0], [1.0, np.nan]])])
     assert estimate(padded, [*documents, "a", "z"], False, UNKNOWN) == estimate(values, documents, False, UNKNOWN)
+
+
+def test_planned_gain_at_the_usual_levels():
+    """z(.975) + z(.80) = 1.960 + 0.842, on the known standard error."""
+    assert planned_gain(300, 0.025) == pytest.approx(2.802 * planned_se(300), rel=1e-3)
+    assert planned_gain(300, 0.025 / 4) > planned_gain(300, 0.025)

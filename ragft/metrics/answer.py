@@ -104,31 +104,31 @@ def squad_words(text: str) -> list[str]:
     return re.sub(f"([{CJK}])", r" \1 ", squad_normalise(text)).split()
 
 
-@metric("abstained", "whether the answer declines to answer")
+@metric("abstained", "whether the answer declines to answer", score=False)
 def abstained(answer: Answer, gold: Gold) -> float | None:
     return None if answer.outcome == "error" else float(answer.outcome == "abstained")
 
 
-@metric("false_answer", "whether an unanswerable question was answered all the same")
+@metric("false_answer", "whether an unanswerable question was answered all the same", score=False)
 def false_answer(answer: Answer, gold: Gold) -> float | None:
     return None if gold.answerable or answer.outcome == "error" else float(answer.outcome != "abstained")
 
 
-@metric("answer_words", "length of the answer in words (characters for Chinese)")
+@metric("answer_words", "length of the answer in words (characters for Chinese)", score=False)
 def answer_words(answer: Answer, gold: Gold) -> float | None:
     return None if answer.outcome == "error" else float(len(words(answer.text)))
 
 
-@metric("seconds", "compute time: the question's share of its batch, retrieval included")
+@metric("seconds", "compute time: the question's share of its batch, retrieval included", score=False)
 def seconds(answer: Answer, gold: Gold) -> float | None:
     return None if answer.usage is None else answer.usage.seconds + answer.usage.retrieval_seconds
 
 
-@metric("prompt_tokens", "tokens read")
+@metric("prompt_tokens", "tokens read", score=False)
 def prompt_tokens(answer: Answer, gold: Gold) -> float | None:
     return None if answer.usage is None else float(answer.usage.prompt_tokens)
 
 
-@metric("completion_tokens", "tokens written")
+@metric("completion_tokens", "tokens written", score=False)
 def completion_tokens(answer: Answer, gold: Gold) -> float | None:
     return None if answer.usage is None else float(answer.usage.completion_tokens)
