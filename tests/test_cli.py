@@ -27,7 +27,7 @@ def call(capsys, *words: str) -> tuple[int, str, str]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, tiny_model):
-    from conftest import write_domain
+    from tiny import write_domain
 
     from ragft.settings import Study
     from ragft.study import run
@@ -134,7 +134,7 @@ def test_bad_input_is_said_before_a_model_is_loaded(study_file, domain_folder, c
 
 
 def test_init_then_run_from_a_folder_of_documents(tmp_path, tiny_model, capsys, monkeypatch):
-    from conftest import DOCUMENTS, FACTS, write_domain
+    from tiny import DOCUMENTS, FACTS, write_domain
 
     monkeypatch.chdir(tmp_path)
     write_domain(tmp_path / "mine", DOCUMENTS)

@@ -34,7 +34,7 @@ def texts_of(folder: Path) -> dict[tuple[str, str, str], str]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, tiny_model):
     """One finished run, read by several tests; a test that changes it copies it first."""
-    from conftest import write_domain
+    from tiny import write_domain
 
     from ragft.settings import Study
 
@@ -211,7 +211,7 @@ def test_limit_asks_fewer_questions_of_all_documents(tiny_study, tmp_path):
     ],
 )
 def test_what_an_arm_lacks_is_said_before_anything_starts(tiny_study, domain_folder, tmp_path, arms, message):
-    from conftest import question_lines, write_domain
+    from tiny import question_lines, write_domain
 
     from ragft.settings import Study
 
