@@ -70,7 +70,7 @@ def test_batched_answers_equal_answers_one_at_a_time(model):
     asked = [question.text for question, _ in domain.split("test")]
     prompts = [open_book(text, [pages[i % len(pages)]], "en") for i, text in enumerate(asked[:20])]
     prompts += [closed_book(text, "en") for text in asked[20:80]]
-    made = load_generator(model.folder, None, 24)
+    made = load_generator(model.folder, None, 12)
     together = [c.text for first in range(0, len(prompts), 16) for c in made.complete(prompts[first : first + 16])]
     alone = [made.complete([prompt])[0].text for prompt in prompts]
     same = sum(a == b for a, b in zip(together, alone, strict=True))
