@@ -39,7 +39,7 @@ def bench(model_name: str, number: int) -> dict:
     from ragft.models import find_model
     from ragft.weights import load_model, load_tokenizer
 
-    folder = find_model(model_name).folder
+    folder = find_model(model_name, "generator").folder
     ours = load_generator(folder, None, MAX_NEW_TOKENS)
     model, tokenizer = load_model(folder), load_tokenizer(folder)
     found: dict = {"model": model_name, "questions": number, "batch_size": BATCH_SIZE, "max_new_tokens": MAX_NEW_TOKENS}

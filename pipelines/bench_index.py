@@ -39,7 +39,7 @@ def bench(repeat: int) -> dict:
     from ragft.retrieval.dense import load_embedder
 
     domain = load_domain(ROOT / "data" / "tarnbeck")
-    model, embedder = find_model("smollm2-135m-instruct"), find_model("all-minilm-l6-v2")
+    model, embedder = find_model("smollm2-135m-instruct", "generator"), find_model("all-minilm-l6-v2", "embedder")
     plan = IndexPlan(domain, model, embedder, chunk_tokens=80, chunk_overlap=0, k=K)
     load_embedder(embedder.folder)(["warm up"])
     ours, theirs, store, parts = [], [], None, None

@@ -38,8 +38,8 @@ def choose(study_path: str, most: int, number: int) -> dict:
     from ragft.settings import load_study
 
     study = load_study(study_path)
-    domain, model = load_domain(study.domain), find_model(study.model)
-    embedder = find_model(study.embedder) if study.embedder else None
+    domain, model = load_domain(study.domain), find_model(study.model, "generator")
+    embedder = find_model(study.embedder, "embedder") if study.embedder else None
     asked = [(question, gold) for question, gold in domain.split("dev") if gold.answerable][:number]
     gold = {g.id: g for _, g in asked}
     generator = load_generator(model.folder, None, study.max_new_tokens)

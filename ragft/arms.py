@@ -103,13 +103,32 @@ class Composed:
         return [self._answer(batch, question, hits, completion) for question, hits, completion in rows]
 
     def _answer(self, batch: Batch, question: Question, hits: tuple[Hit, ...] | None, completion: Completion) -> Answer:
-        outcome: Outcome = "abstained" if is_abstention(completion.text) else "truncated" if completion.cut else "ok"
         usage = replace(completion.usage, retrieval_seconds=batch.retrieval_seconds)
-        return Answer(question.id, completion.text, outcome, hits, completion.prompt, usage, batch.number)
+        return Answer(question.id, completion.text, outcome_of(completion), hits, completion.prompt, usage, batch.number)
 
     def _failed(self, batch: Batch, error: Exception) -> Answer:
         prompt = f"{batch.prompts[0].system}\n\n{batch.prompts[0].user}"
         return Answer(batch.questions[0].id, "", "error", batch.hits[0], prompt, None, batch.number, f"{type(error).__name__}: {error}")
+
+
+def latencies(arm: Arm, questions: Sequence[Question]) -> list[float]:
+    """Seconds from question to answer for each question asked alone, retrieval included: what one user waits."""
+    seconds = []
+    for question in questions:
+        began = time.perf_counter()
+        for batch in arm.prepare([question]):
+            arm.answer(batch)
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+def outcome_of(completion: Completion) -> Outcome:
+    """Whoever did not get to read the whole question is not taken for one who declines to answer it."""
+    if completion.prompt_cut:
+        return "truncated"
+    if is_abstention(completion.text):
+        return "abstained"
+    return "truncated" if completion.answer_cut else "ok"
 
 
 def _singles(batch: Batch) -> Iterator[Batch]:

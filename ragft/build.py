@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -17,10 +17,11 @@ from ragft.domain import Domain
 from ragft.meter import PeakMemory
 from ragft.metrics.retrieval import recall_at
 from ragft.models import Model
+from ragft.numbers import percent
 from ragft.prompts import fit_passages, passage
 from ragft.retrieval.base import Retriever, RetrieverParts
 from ragft.store import read_json, read_jsonl_as, write_json, write_jsonl
-from ragft.types import Chunk, Evidence, FitReport, Gold, Hit, Question
+from ragft.types import Chunk, Document, Evidence, FitReport, Gold, Hit, Question
 
 AUTO = ("hybrid", "bm25", "dense")  # in order of preference: a later one must be better, not as good
 SPARE_DISTRACTORS = 4  # passages beyond k for training examples from which the gold is taken out
@@ -50,10 +51,13 @@ class IndexPlan:
 
 
 def build_index(plan: IndexPlan, folder: Path, progress: Progress = lambda done, total: None) -> FitReport:
-    """chunks.jsonl, vectors.npy (with an embedder) and choice.json, which says what `retriever: auto` stands for here."""
+    """chunks.jsonl, vectors.npy (with an embedder) and choice.json, which says what `retriever: auto` stands for here.
+
+    `progress` counts documents that were chunked, then chunks that were embedded.
+    """
     began = time.perf_counter()
     with PeakMemory() as peak:
-        chunks = chunk_documents(plan.domain.documents, plan.chunk_tokens, plan.chunk_overlap, token_counter(plan.model))
+        chunks = chunk_documents(_counted(plan.domain.documents, progress), plan.chunk_tokens, plan.chunk_overlap, token_counter(plan.model))
         write_jsonl(folder / "chunks.jsonl", chunks)
         if plan.embedder:
             np.save(folder / "vectors.npy", _embed_all(plan.embedder, chunks, progress))
@@ -66,6 +70,12 @@ def build_index(plan: IndexPlan, folder: Path, progress: Progress = lambda done,
         artifact_bytes=sum(p.stat().st_size for p in folder.iterdir()),
         notes=(_say_choice(chosen, recalls, plan.k),),
     )
+
+
+def _counted(documents: Sequence[Document], progress: Progress) -> Iterator[Document]:
+    for number, document in enumerate(documents):
+        progress(number, len(documents))
+        yield document
 
 
 def token_counter(model: Model) -> Callable[[str], int]:
@@ -98,11 +108,12 @@ def choose_retriever(parts: RetrieverParts, dev: Sequence[tuple[Question, Gold]]
     recalls = {}
     for name in AUTO:
         found = make_retriever(name, parts).search([question for question, _ in asked], k)
-        recalls[name] = float(np.mean([_recall(hits, gold, k) for hits, (_, gold) in zip(found, asked, strict=True)]))
+        recalls[name] = float(np.mean([recall_of(hits, gold, k) for hits, (_, gold) in zip(found, asked, strict=True)]))
     return max(AUTO, key=lambda name: (recalls[name], -AUTO.index(name))), recalls
 
 
-def _recall(hits: Sequence[Hit], gold: Gold, k: int) -> float:
+def recall_of(hits: Sequence[Hit], gold: Gold, k: int) -> float:
+    """Recall@k of one question's hits: the share of its pieces of evidence that they hold."""
     rank = {hit.chunk.id: hit.rank for hit in hits}
     pieces = relevant_chunks([hit.chunk for hit in hits], gold.evidence)
     return recall_at([min((rank[key] for key in ids), default=None) for ids in pieces], k)
@@ -111,7 +122,7 @@ def _recall(hits: Sequence[Hit], gold: Gold, k: int) -> float:
 def _say_choice(chosen: str, recalls: dict[str, float], k: int) -> str:
     if not recalls:
         return f"retriever auto = {chosen} (no evidence on dev questions to choose by)"
-    figures = ", ".join(f"{name} {value:.0%}" for name, value in recalls.items())
+    figures = ", ".join(f"{name} {percent(value, 0)}" for name, value in recalls.items())
     return f"retriever auto = {chosen} (recall@{k} on dev questions: {figures})"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ragft.errors import InputError
 from ragft.text import CJK
@@ -17,7 +17,7 @@ _FENCE = re.compile(r"^(```|~~~).*?(?:^\1|\Z)", re.MULTILINE | re.DOTALL)  # `# 
 _WORD_START = re.compile(rf"(?<!\S)\S|[{CJK}]")
 
 
-def chunk_documents(documents: Sequence[Document], size: int, overlap: int, count_tokens: Callable[[str], int]) -> tuple[Chunk, ...]:
+def chunk_documents(documents: Iterable[Document], size: int, overlap: int, count_tokens: Callable[[str], int]) -> tuple[Chunk, ...]:
     """Chunks of every document, in order. `size` and `overlap` are tokens by `count_tokens`.
 
     Documents are cut into pieces of `size - overlap` tokens, and each piece but a document's first is preceded by up to

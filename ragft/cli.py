@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from ragft import views
-from ragft.errors import InputError, RagftError, unknown
+from ragft.errors import RagftError, unknown
+from ragft.files import say_disk_full, say_refused
 
 app = typer.Typer(
     name="ragft",
@@ -57,11 +58,30 @@ def import_(
     """Turn a public or exported data set into a domain and a study."""
     from ragft.domain.importers import import_data
 
-    if kind not in IMPORT_KINDS:
-        raise unknown("format", kind, IMPORT_KINDS)
     path = import_data(kind, file, folder)
     print(path)
     _say(f"Next: ragft run {path}")
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="DOMAIN", help="A domain's folder: corpus/, questions.jsonl and, if there, study.yaml.")],
+    quick: Annotated[bool, typer.Option("--quick", help="Only the checks of the text: seconds, no model.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Ask the model this many test questions at most.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that a domain is fit to compare models by."""
+    from ragft.privacy import keep_private
+    from ragft.probe import check_domain
+    from ragft.progress import Lines
+    from ragft.threads import wait_quietly
+
+    keep_private()
+    wait_quietly()
+    findings = check_domain(folder, None if quick else Lines(), limit)
+    _print(as_json, findings, views.findings_text(findings))
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -73,14 +93,15 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run a study to its verdict. Stopped at any moment, the same command goes on."""
+    from ragft.foreword import foreword
     from ragft.progress import Lines
-    from ragft.study import load_study
-    from ragft.study import run as run_study
+    from ragft.study import carry_out, load_study, prepare
 
     settings = load_study(study, [*(changes or []), *([f"limit={limit}"] if limit else [])])
-    _say(views.before(settings))
     try:
-        result = run_study(settings, runs, Lines())
+        context = prepare(settings, runs)
+        _say(foreword(context))
+        result = carry_out(context, Lines())
     except KeyboardInterrupt:
         _say("\nStopped. The same command goes on where this one was.")
         raise typer.Exit(130) from None
@@ -205,17 +226,11 @@ def main(arguments: list[str] | None = None) -> int:
     except RagftError as error:
         return _fail(str(error))
     except OSError as error:
-        full = _disk_full(error)
-        if full is None:
+        said = say_disk_full(error, Path(error.filename or ".")) or say_refused(error)
+        if said is None:
             raise
-        return _fail(str(full))
+        return _fail(str(said))
     return 0
-
-
-def _disk_full(error: OSError) -> InputError | None:
-    from ragft.store import say_disk_full
-
-    return say_disk_full(error, Path(error.filename or "."))
 
 
 def _fail(line: str) -> int:

@@ -2,102 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy.stats import false_discovery_control
 
 from ragft import stats
+from ragft.cautions import cautions
+from ragft.comparison import ArmRow, Comparison, Difference, Interaction, Level, SliceRow
 from ragft.errors import InputError
 from ragft.scoretable import ArmScores, ScoreTable, table_of
 from ragft.stats import Estimate, SeedVariance
 
-__all__ = ["ArmScores", "Comparison", "Difference", "ScoreTable", "compare", "table_of"]
+__all__ = ["ArmRow", "ArmScores", "Comparison", "Difference", "ScoreTable", "SliceRow", "compare", "table_of"]
 
-MAX_MISSING = 0.05  # more unscored answers than this block a verdict
-FEW_DOCUMENTS = 10  # below this the intervals' error rate is not the stated one: docs/statistics.md
-
-
-@dataclass(frozen=True, slots=True)
-class ArmRow:
-    """One arm's line in the table. `low` and `high` are its own 95 % interval."""
-
-    name: str
-    estimate: Estimate
-    low: float | None
-    high: float | None
-    seed_means: tuple[float, ...]
-    missing: float  # share of answers without a score, on questions that any arm has a score for
-    worst: float  # the mean if every missing score were 0 …
-    best: float  # … or 1
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One arm minus another. `low` and `high` hold for all differences of the family at once (`alpha` on each side)."""
-
-    arm: str
-    minus: str
-    estimate: Estimate
-    low: float | None
-    high: float | None
-    p_above_margin: float | None
-    p_above_margin_holm: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Interaction:
-    """(both - rag) - (tuned - base): what the two bring together beyond the sum of what each brings."""
-
-    base: str
-    rag: str
-    tuned: str
-    both: str
-    estimate: Estimate
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class SliceRow:
-    """Exploratory: one arm in one slice. `q` is the Benjamini-Hochberg adjusted p of a difference from the reference."""
-
-    slice: str
-    value: str
-    arm: str
-    n: int
-    mean: float
-    low: float | None
-    high: float | None
-    minus_reference: float | None
-    q: float | None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """All that the verdict rests on."""
-
-    metric: str
-    reference: str
-    margin: float
-    alpha: float
-    questions: int
-    documents: int
-    family: tuple[str, ...]  # the challengers: every deployable arm but the reference
-    arms: tuple[ArmRow, ...]
-    challengers: tuple[Difference, ...]  # each challenger minus the reference
-    against_base: tuple[Difference, ...]  # base minus every other deployable arm
-    ceiling: Difference | None  # oracle minus reference
-    interactions: tuple[Interaction, ...]
-    slices: tuple[SliceRow, ...]
-    detectable: float | None  # the smallest gain over the margin that this study finds with 80 % power
-    warnings: tuple[str, ...] = field(default=())
-    unscored: tuple[str, ...] = field(default=())  # arms without one question scored under every seed: no mean, so no row
-
-    def row(self, arm: str) -> ArmRow:
-        return next(row for row in self.arms if row.name == arm)
+OWN_ALPHA = 0.025  # on each side of an arm's own 95 % interval
 
 
 def compare(table: ScoreTable, *, metric: str, reference: str, margin: float, alpha: float) -> Comparison:
@@ -113,6 +33,8 @@ def compare(table: ScoreTable, *, metric: str, reference: str, margin: float, al
     bare = _bare(table, ref)
     others = [(bare, arm) for arm in table.arms if bare and arm.deployable and arm is not bare]
     oracle = next((arm for arm in sorted(table.arms, key=lambda arm: arm.tuning is not None) if not arm.deployable and arm is not ref), None)
+    answerable = table.restrict(table.answerable)
+    levels = _levels(answerable)
     return Comparison(
         metric=metric,
         reference=reference,
@@ -121,15 +43,16 @@ def compare(table: ScoreTable, *, metric: str, reference: str, margin: float, al
         questions=len(table.questions),
         documents=len(set(table.documents)),
         family=tuple(arm.name for arm in challengers),
-        arms=tuple(_row(table, arm, seeds) for arm in scored),
+        arms=tuple(_row(table, arm, seeds, levels) for arm in scored),
         challengers=tuple(_with_holm(differences, len(challengers))),
         against_base=tuple(_differences(table, others, margin, share, seeds)),
         ceiling=next(iter(_differences(table, [(oracle, ref)] if oracle else [], margin, alpha, seeds)), None),
         interactions=tuple(_interactions(table, ref, bare, alpha, seeds)) if bare else (),
         slices=tuple(_slices(table, ref)),
         detectable=_detectable([d for d in differences if table.arm(d.arm).tuning] or differences, margin, share),
-        warnings=tuple(_warnings(table, seeds)),
+        warnings=tuple(cautions(table, reference, seeds)),
         unscored=unscored,
+        closed_book=_closed_book(answerable, bare, oracle, margin, alpha),
     )
 
 
@@ -155,13 +78,13 @@ def _bare(table: ScoreTable, ref: ArmScores) -> ArmScores | None:
 def _seed_variances(arms: Sequence[ArmScores]) -> dict[str, SeedVariance]:
     """How much each tuned arm's mean varies between training seeds: the pool's variance, or its own where that is larger.
 
-    Arms of the same tuning and format may share their adapters (lora and rag+lora do), so they bring degrees of freedom once.
+    Arms that share their adapters, as lora and rag+lora do, bring degrees of freedom once.
     """
     own = {arm.name: stats.between_seeds(arm.scores) for arm in arms if arm.tuning}
     adapters: dict[tuple[str | None, ...], int] = {}
     for arm in arms:
         if arm.tuning:
-            key = (arm.tuning, arm.format, arm.model)
+            key = (arm.tuning, arm.format, arm.model, arm.adapters)
             adapters[key] = max(adapters.get(key, 0), own[arm.name].df)
     pooled = SeedVariance(stats.pool(list(own.values())).variance, sum(adapters.values()))
     return {name: stats.cautious(variance, pooled) for name, variance in own.items()}
@@ -197,9 +120,9 @@ def _with_holm(differences: Sequence[Difference], family: int) -> list[Differenc
     return [replace(d, p_above_margin_holm=None if d.p_above_margin is None else p) for d, p in zip(differences, adjusted, strict=False)]
 
 
-def _row(table: ScoreTable, arm: ArmScores, seeds: Mapping[str, SeedVariance]) -> ArmRow:
+def _row(table: ScoreTable, arm: ArmScores, seeds: Mapping[str, SeedVariance], answerable: Mapping[str, Level]) -> ArmRow:
     found = _estimate(table, [(1, arm)], seeds)
-    low, high = (_clip(bound) for bound in found.bounds(0.025))
+    low, high = (_clip(bound) for bound in found.bounds(OWN_ALPHA))
     scores = arm.scores[:, table.applicable]
     unscored = np.isnan(scores)
     return ArmRow(
@@ -211,7 +134,23 @@ def _row(table: ScoreTable, arm: ArmScores, seeds: Mapping[str, SeedVariance]) -
         missing=float(unscored.mean()),
         worst=float(np.where(unscored, 0.0, scores).mean()),
         best=float(np.where(unscored, 1.0, scores).mean()),
+        answerable=answerable.get(arm.name),
     )
+
+
+def _levels(part: ScoreTable) -> dict[str, Level]:
+    """Every arm that has a score in this part of the table, with the seed variance of that part."""
+    seeds = _seed_variances(part.arms)
+    found = {arm.name: _estimate(part, [(1, arm)], seeds) for arm in part.arms if arm.scored.any()}
+    return {name: Level(value.mean, *(_clip(bound) for bound in value.bounds(OWN_ALPHA))) for name, value in found.items()}
+
+
+def _closed_book(part: ScoreTable, bare: ArmScores | None, oracle: ArmScores | None, margin: float, alpha: float) -> Difference | None:
+    """How near the model alone comes to its ceiling, the gold passages."""
+    if not bare or not oracle:
+        return None
+    pair = (part.arm(bare.name), part.arm(oracle.name))
+    return next(iter(_differences(part, [pair], margin, alpha, _seed_variances(part.arms))), None)
 
 
 def _clip(bound: float | None, least: float = 0.0) -> float | None:
@@ -227,7 +166,8 @@ def _interactions(table: ScoreTable, ref: ArmScores, base: ArmScores, alpha: flo
         (tuned, both)
         for tuned in table.find(retriever=False, tuned=True)
         for both in table.find(retriever=True, tuned=True)
-        if (both.retriever, both.tuning, both.format, both.model) == (ref.retriever, tuned.tuning, tuned.format, ref.model)
+        if (both.retriever, both.k, both.model) == (ref.retriever, ref.k, ref.model)
+        and (both.tuning, both.format, both.adapters) == (tuned.tuning, tuned.format, tuned.adapters)
         and (tuned.scored & both.scored & ref.scored & base.scored).any()
         and tuned.model == ref.model
     ]
@@ -258,7 +198,7 @@ def _slices(table: ScoreTable, ref: ArmScores) -> list[SliceRow]:
                 difference = next((d.estimate for d in _differences(part, pair, 0.0, 0.025, seeds)), None)
                 p = stats.p_above(difference, 0.0) if difference else None
                 p_values.append(None if p is None else min(1.0, 2 * min(p, 1 - p)))
-                low, high = (_clip(bound) for bound in found.bounds(0.025))
+                low, high = (_clip(bound) for bound in found.bounds(OWN_ALPHA))
                 rows.append(SliceRow(name, value, arm.name, found.n, found.mean, low, high, difference.mean if difference else None, None))
     tested = [i for i, p in enumerate(p_values) if p is not None]
     adjusted = false_discovery_control([p_values[i] for i in tested]) if tested else []
@@ -272,33 +212,3 @@ def _detectable(differences: Sequence[Difference], margin: float, alpha: float) 
     found = [stats.detectable(d.estimate.se, d.estimate.df, alpha) for d in differences]
     known = [value for value in found if value is not None]
     return margin + max(known) if known else None
-
-
-def _warnings(table: ScoreTable, seeds: Mapping[str, SeedVariance]) -> list[str]:
-    """What a reader must know before trusting a number."""
-    warnings = []
-    sizes = Counter(table.documents)
-    largest, most = sizes.most_common(1)[0]
-    if len(sizes) < FEW_DOCUMENTS:
-        carry = "document carries" if len(sizes) == 1 else "documents carry"
-        warnings.append(f"Only {len(sizes)} {carry} the test questions: intervals are wide and rough. Ask about more documents.")
-    elif most > len(table.documents) / 3:
-        warnings.append(f"{largest} carries {most} of the {len(table.documents)} test questions, so the result is mostly about that document.")
-    unasked = int((~table.applicable).sum())
-    if unasked:
-        warnings.append(f"{unasked} of the {len(table.questions)} test questions have no score in any arm; the results rest on the others.")
-    tuned = {arm.name: len(arm.scores) for arm in table.arms if arm.tuning}
-    if tuned and not any(variance.df for variance in seeds.values()):
-        warnings.append("No tuned arm has two scored seeds, so how much training runs differ is unknown and no tuned arm can be adopted.")
-    elif tuned and min(tuned.values()) < max(tuned.values()):
-        short = ", ".join(f"{name} {count}" for name, count in tuned.items() if count < max(tuned.values()))
-        warnings.append(f"Some tuned arms have fewer than {max(tuned.values())} seeds ({short}); their comparisons are less certain.")
-    for arm in table.arms:
-        failed = np.isnan(arm.scores[:, table.applicable])
-        if not arm.scored.any():
-            warnings.append(f"{arm.name}: no question has a score under every seed, so this arm is left out of all tables and differences.")
-        elif failed.any():
-            warnings.append(
-                f"{arm.name}: {100 * failed.mean():.1f} % of its answers failed and are not scored; differences rest on the other questions."
-            )
-    return warnings

@@ -8,18 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import Field
+
+from ragft.strict import Strict
+
 SECONDS_PER_HOUR = 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
+class Prices(Strict):
     """What the user states. The default price is a placeholder of the right size for a small rented machine: state your own."""
 
     currency: str = "EUR"
-    machine_per_hour: float = 0.10
-    questions_per_month: float = 10_000
-    updates_per_month: float = 1
-    months: float = 12
+    machine_per_hour: float = Field(default=0.10, ge=0)
+    questions_per_month: float = Field(default=10_000, gt=0)
+    updates_per_month: float = Field(default=1, ge=0)
+    months: float = Field(default=12, gt=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ragft.compare import Comparison, Difference
+from ragft.comparison import Comparison, Difference
 from ragft.cost import BreakEven, Prices, break_even
 from ragft.errors import unknown
 from ragft.needs import NEEDS, ArmFacts
+from ragft.numbers import percent, points
 from ragft.rules import CANNOT_READ, VERDICTS, Case, above, below, blocked, no_rag, rule, unsettled
 from ragft.stats import questions_needed
-from ragft.words import percent, points
+from ragft.words import by_kind
 
 __all__ = ["NEEDS", "VERDICTS", "ArmFacts", "Decision", "decide"]
 
@@ -46,23 +47,25 @@ def decide(
     needs: Mapping[str, float | bool] | None = None,
     prices: Prices | None = None,
     notes: Sequence[str] = (),
+    warnings: Sequence[str] = (),
 ) -> Decision:
     """The verdict. `facts` has one entry for every arm; `needs` are names of NEEDS with the value asked for.
 
-    `notes` are what the data can and cannot say, in sentences; they stand with the reasons.
+    `notes` are what the data can and cannot say, in sentences; they stand with the reasons. `warnings` are what else a
+    reader must know before trusting it; they stand before the comparison's own.
     """
     for name in needs or {}:
         if name not in NEEDS:
             raise unknown("need", name, NEEDS)
     case = Case(found, facts, needs or {}, prices or Prices())
     verdict, recommend, because = rule(case, found.margin)
-    gates = [] if blocked(found) else _gates(found)
+    context = [] if blocked(case) else [*_gates(case), *_kinds(case, recommend)]
     deployable = dict.fromkeys([found.reference, *found.family])
     return Decision(
         verdict=verdict,
         recommend=recommend,
         headline=VERDICTS[verdict],
-        because=(*because, *gates, *notes),
+        because=(*because, *context, *notes),
         would_change_if=tuple(_changes(case, verdict)),
         excluded={arm: unmet for arm in deployable if (unmet := case.unmet(arm))},
         break_even=tuple(_break_even(case)),
@@ -71,7 +74,7 @@ def decide(
         margin=found.margin,
         reference=found.reference,
         model=model,
-        warnings=(*found.warnings, *_about_needs(case, recommend)),
+        warnings=(*warnings, *found.warnings, *_about_needs(case, recommend)),
     )
 
 
@@ -85,23 +88,10 @@ def _about_needs(case: Case, recommend: str) -> list[str]:
     return sentences
 
 
-def _gates(found: Comparison) -> list[str]:
+def _gates(case: Case) -> list[str]:
     """What the cheap arms say about where the bottleneck is."""
-    sentences = []
-    if found.ceiling:
-        row, ref = found.row(found.ceiling.arm), found.row(found.reference)
-        gold = percent(row.estimate.mean)
-        if row.high is not None and row.high < CANNOT_READ:
-            sentences.append(
-                f"Reading is the bottleneck: with the gold passages the model scores {gold}. "
-                "Better retrieval cannot help; a model that reads better, or training on questions with passages, can."
-            )
-        elif above(found.ceiling.low, found.margin):
-            now = percent(ref.estimate.mean)
-            sentences.append(f"Better retrieval could still help: with the gold passages the model scores {gold}, with {found.reference} {now}.")
-        elif below(found.ceiling.high, found.margin):
-            sentences.append(f"Retrieval is not the bottleneck: the gold passages bring less than {points(found.margin)} over {found.reference}.")
-    for both in found.interactions:
+    sentences = _reading(case) or [*_closed_book(case.found), *_retrieval(case.found)]
+    for both in case.found.interactions:
         pair, size = f"{both.rag} and {both.tuned}", points(abs(both.estimate.mean))
         if below(both.high, 0.0):
             sentences.append(f"{pair} get in each other's way: together they bring {size} less than the sum of what each brings.")
@@ -110,11 +100,52 @@ def _gates(found: Comparison) -> list[str]:
     return sentences
 
 
+def _reading(case: Case) -> list[str]:
+    level = case.oracle.answerable if case.oracle else None
+    if level is None or not below(level.high, CANNOT_READ):
+        return []
+    return [
+        f"Reading is the bottleneck: with the gold passages the model scores {percent(level.mean)} on the questions that the documents answer. "
+        "Better retrieval cannot help; a model that reads better, or training on questions with passages, can."
+    ]
+
+
+def _closed_book(found: Comparison) -> list[str]:
+    near = found.closed_book
+    level = found.row(near.arm).answerable if near else None
+    beaten = any(below(d.high, 0.0) for d in found.against_base)  # then something does help, be it not the passages
+    if near is None or level is None or beaten or not above(near.low, -found.margin):
+        return []
+    return [
+        f"The model alone is near its ceiling: on the questions that the documents answer, {near.arm} scores {percent(level.mean)}, "
+        f"and the gold passages bring less than {points(found.margin)} more. "
+        "Nothing needs to be added for knowledge; what is still wrong has other causes."
+    ]
+
+
+def _retrieval(found: Comparison) -> list[str]:
+    ceiling = found.ceiling
+    if ceiling and above(ceiling.low, found.margin):
+        gold, now = (percent(found.row(arm).estimate.mean) for arm in (ceiling.arm, found.reference))
+        return [f"Better retrieval could still help: with the gold passages the model scores {gold}, with {found.reference} {now}."]
+    if ceiling and below(ceiling.high, found.margin):
+        return [f"Retrieval is not the bottleneck: the gold passages bring less than {points(found.margin)} over {found.reference}."]
+    return []
+
+
+def _kinds(case: Case, recommend: str) -> list[str]:
+    """The recommended arm against the reference by stratum; where they are the same, the challenger with the highest mean, tuned if any is."""
+    best = max(case.tuned or case.found.challengers, key=lambda d: d.estimate.mean, default=None)
+    arm = recommend if recommend != case.found.reference else best.arm if best else None
+    sentence = by_kind(case.found, arm) if arm else ""
+    return [sentence] if sentence else []
+
+
 # ── what would change it ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _changes(case: Case, verdict: str) -> list[str]:
-    if blocked(case.found):
+    if blocked(case):
         return ["No margin, need or price changes it while this stands."]
     changes = _margin_flips(case, verdict)
     if verdict == "undecided" and not no_rag(case):

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ragft.charts import BLACK, BLUE, GREY, ORANGE, PINK, RED, SKY, YELLOW, Part
 from ragft.domain.splits import order
+from ragft.metrics.answer import YES_NO
 from ragft.numbers import percent, points, signed, span
-from ragft.text import words
+from ragft.text import contains, words
 from ragft.types import Gold, Span
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from ragft.stats import Estimate
 
 RIGHT = 0.5  # a graded score (token_f1) counts as right from here on; match and exact_match are 0 or 1
-YES_NO = {"yes", "no", "maybe", "是", "否", "不是", "有", "没有"}  # words that stand in many a wrong answer
 OUT_OF_REACH = 1e9  # questions a month: a break-even beyond is none
 
 # Every answer is exactly one of these, so the parts add up to all answers.
@@ -79,10 +79,7 @@ def number(value: Any) -> float | None:
 def holds(text: str, references: Iterable[str]) -> bool:
     """Whether the text has a reference's words in order and without a gap, whatever its length; yes and no do not count."""
     said = words(text)
-    for wanted in map(words, references):
-        if wanted and "".join(wanted) not in YES_NO and any(said[i : i + len(wanted)] == wanted for i in range(len(said))):
-            return True
-    return False
+    return any(contains(said, wanted) for wanted in map(words, references) if "".join(wanted) not in YES_NO)
 
 
 def losses(frame: pd.DataFrame, metric: str, answerable: Mapping[str, bool]) -> tuple[Losses, ...]:
@@ -247,7 +244,11 @@ def ladder(comparison: Comparison, base: str | None) -> list[str]:
     if oracle:
         top = comparison.row(oracle.arm).estimate.mean
         bounds = span(oracle.low, oracle.high, no_interval(oracle.estimate))
-        most = "the most that better retrieval alone could bring" if top > rag else "better retrieval alone would bring nothing"
+        surely = oracle.low is not None and oracle.high is not None and oracle.low > -comparison.margin and oracle.high < comparison.margin
+        nothing = (
+            "better retrieval alone would bring nothing that matters" if surely else "whether better retrieval would bring anything cannot be told"
+        )
+        most = "the most that better retrieval alone could bring" if top > rag else nothing
         sentences.append(f"With the gold passages ({oracle.arm}) it scores {percent(top)}: {_step(top - rag)} ({bounds}); {most}.")
         sentences.append(f"The remaining {points(1 - top)} have other causes: reading, wording, refusals, answers to unanswerable questions.")
     return sentences

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ragft.errors import RagftError
-from ragft.models import PACKAGED, cache_folder, find_model
+from ragft.models import PACKAGED, cache_folder, locate
 
 NEEDED = ("torch", "transformers", "peft", "sentence-transformers", "faiss-cpu", "langchain", "bm25s", "scipy", "pydantic")
 FREE_DISK_GIB = 3  # converted weights, an index, adapters of a small study
@@ -44,7 +44,7 @@ def _package(name: str) -> Check:
 
 def _weights(name: str) -> Check:
     try:
-        return Check(f"weights {name}", True, find_model(name).origin)
+        return Check(f"weights {name}", True, locate(name, PACKAGED[name].use).origin)
     except RagftError as error:
         return Check(f"weights {name}", False, str(error))
 

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import subprocess
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
 
+from ragft import protocol
 from ragft.store import Run, read_json, write_json
 from ragft.units import Context
 
 # Packages whose version can change an answer: another version is another run.
 PACKAGES = ("ragft", "torch", "transformers", "peft", "tokenizers", "sentence-transformers", "faiss-cpu", "bm25s", "langchain-text-splitters")
 
+# The part of ragft that shapes an answer: another text of it is another run too, in a checkout as after an upgrade.
+ANSWERING = ("arms", "build", "chunking", "generation", "gguf", "metrics/refusal", "prompts", "retrieval", "text", "tuning", "weights")
+
 
 @cache
 def versions() -> dict[str, str]:
-    """Installed versions of PACKAGES, and of Python."""
-    found = {"python": platform.python_version()}
+    """Installed versions of PACKAGES, of plugins and of Python, and a hash of the code that shapes answers."""
+    found = {"python": platform.python_version(), "code": code_sha256(Path(__file__).parent)[:12]}
+    found |= {f"plugin {point.name}": point.dist.version if point.dist else "unknown" for point in entry_points(group="ragft")}
     for package in PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "absent"
     return found
+
+
+def code_sha256(package: Path) -> str:
+    """SHA-256 over the sources of ANSWERING, in a fixed order."""
+    digest = hashlib.sha256()
+    for name in ANSWERING:
+        for path in sorted((package / name).rglob("*.py")) or [package / f"{name}.py"]:
+            digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def code_version() -> dict[str, Any]:
@@ -49,15 +64,16 @@ def _git(root: Path, *words: str) -> str:
 
 
 def start(context: Context) -> None:
-    """Write the manifest of a run that begins or goes on; when it first began is kept."""
+    """Write the manifest of a run that begins or goes on; when it first began, and what it fixed before any answer, is kept."""
     path = context.run.folder / "manifest.json"
-    began = read_json(path)["began"] if path.is_file() else _now()
+    stored = read_json(path) if path.is_file() else {}
+    now = _now()
     domain, model, embedder = context.domain, context.model, context.embedder
     write_json(
         path,
         {
             "status": "running",
-            "began": began,
+            "began": stored.get("began", now),
             "finished": None,
             "code": code_version(),
             "versions": versions(),
@@ -75,6 +91,7 @@ def start(context: Context) -> None:
             },
             "seeds": context.study.seeds,
             "arms": list(context.study.arms),
+            "protocol": protocol.fix(context.run, context.study, stored.get("protocol"), now),
         },
     )
 

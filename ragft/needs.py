@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ragft.cost import ArmCost
-from ragft.words import percent
+from ragft.numbers import percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class ArmFacts:
     cost: ArmCost | None = None
     p95_latency_seconds: float | None = None
     false_answer_rate: float | None = None
+    abstention_rate: float | None = None  # of the questions that the corpus answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,17 @@ def _invents(facts: ArmFacts, most: float | bool) -> str:
     return f"it answers {percent(value)} of the unanswerable questions, where {percent(most)} is allowed"
 
 
+def _declines(facts: ArmFacts, most: float | bool) -> str:
+    value = facts.abstention_rate
+    if value is None or value <= most:
+        return ""
+    return f"it declines to answer {percent(value)} of the questions that the documents answer, where {percent(most)} is allowed"
+
+
 NEEDS: dict[str, Need] = {
     "p95_latency_seconds": Need(_slow, lambda facts: facts.p95_latency_seconds is not None),
     "false_answer_rate": Need(_invents, lambda facts: facts.false_answer_rate is not None),
+    "abstention_rate": Need(_declines, lambda facts: facts.abstention_rate is not None),
     "citations": Need(lambda facts, wanted: "without passages it has nothing to cite" if wanted and not facts.retriever else ""),
     "access_control": Need(lambda facts, wanted: "what it learned cannot be kept from some of its readers" if wanted and facts.tuning else ""),
 }

@@ -7,15 +7,22 @@ from math import floor, log10
 NONE = "–"  # not applicable
 
 
-def percent(share: float | None, digits: int = 1) -> str:
-    """ "54.2 %", with a space that does not break."""
-    return NONE if share is None else f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+def percent(share: float | None, digits: int | None = None) -> str:
+    """ "54.2 %", "25 %"; with `digits`, always so many after the point, for columns."""
+    if share is None:
+        return NONE
+    return f"{_short(share)} %" if digits is None else f"{100 * share:.{digits}f} %"
 
 
 def points(difference: float) -> str:
-    """A difference of shares without its sign: "4.2 points"."""
-    value = f"{abs(100 * difference):.1f}"
-    return f"{value} point{'' if value == '1.0' else 's'}"
+    """A difference of shares without its sign: "4.2 points", "3 points", "1 point"."""
+    value = _short(abs(difference))
+    return f"{value} point{'' if value == '1' else 's'}"
+
+
+def _short(share: float) -> str:
+    """In hundredths, one decimal unless it is whole."""
+    return f"{round(100 * share, 1) + 0.0:g}"  # + 0.0: no "-0"
 
 
 def signed(difference: float | None) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-Advance = Callable[[int, int], None]  # (done, total) of the unit
+Advance = Callable[[int, int], None]  # (done, total) of the unit; a new total begins a new count
 LINE_SECONDS = 10.0  # between lines where stderr is not a terminal
 
 
@@ -16,7 +16,10 @@ class Watcher(Protocol):
     """Sees a study's units come and go."""
 
     def unit(self, label: str, number: int, of: int) -> AbstractContextManager[Advance]:
-        """Watch one unit; inside, call what it gives with (done, total)."""
+        """Watch one unit; inside, call what it gives with (done, total).
+
+        A unit that has work to do calls it at least once; one that finds its work done never does.
+        """
         ...
 
 
@@ -37,20 +40,25 @@ class Lines:
     @contextmanager
     def unit(self, label: str, number: int, of: int) -> Iterator[Advance]:
         began = time.monotonic()
-        first: list[tuple[float, int]] = []  # when and where counting began: what was stored before does not count
+        first: list[tuple[float, int, int]] = []  # when and where counting began: what was stored before does not count
         shown = [began]
 
         def advance(done: int, total: int) -> None:
             now = time.monotonic()
-            if not first:
-                first.append((now, done))
+            if not first or first[0][2] != total:
+                first[:] = [(now, done, total)]
             if self._live or now - shown[0] >= LINE_SECONDS:
                 shown[0] = now
-                since, start = first[0]
+                since, start, _ = first[0]
                 left = (now - since) / (done - start) * (total - done) if done > start else None
                 self._write(f"[{number}/{of}] {label}: {done:,} of {total:,}, {_clock(left)} left")
 
-        yield advance
+        try:
+            yield advance
+        except Exception:
+            if self._live and first:
+                sys.stderr.write("\n")  # the error has a line of its own
+            raise
         took = time.monotonic() - began
         self._write(f"[{number}/{of}] {label}: " + (f"done in {_clock(took)}" if first else "already done"), end=True)
 

@@ -23,9 +23,9 @@ from ragft.diagnosis import PARTS, Losses
 from ragft.domain.splits import STRATA
 from ragft.material import Arm, Material, read_material
 from ragft.numbers import percent, signed
-from ragft.settings import Costs
 from ragft.store import Run, write_text
 from ragft.types import OUTCOMES, Answer, FitReport, Gold, Hit
+from ragft.words import covered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,6 +66,7 @@ def _page(m: Material) -> dict[str, Any]:
         "c": m.comparison,
         "metric_summary": registry.lookup("metric", m.comparison.metric).summary,
         "arms": [_arm_view(m, row) for row in m.comparison.arms],
+        "covered": covered(m.comparison),
         "outcomes": OUTCOMES,
         "arms_chart": _arms_chart(m.comparison, m.decision.recommend),
         "differences": [(d, diagnosis.meaning(d, m.comparison.margin)) for d in m.comparison.challengers],
@@ -86,7 +87,7 @@ def _page(m: Material) -> dict[str, Any]:
         "formats": {key: entry.summary for key, entry in registry.entries("format").items()},
         "costs": _costs(m),
         "break_evens": [diagnosis.break_even_words(even, m.study.costs.questions_per_month) for even in m.decision.break_even],
-        "placeholder_prices": m.study.costs == Costs.model_validate({}),
+        "placeholder_prices": m.study.costs == Prices(),
         "examples": _examples(m),
         "settings": yaml.safe_dump({**m.study.model_dump(mode="json"), "domain": Path(m.study.domain).name}, sort_keys=False, allow_unicode=True),
         "no_interval": diagnosis.no_interval,
@@ -240,7 +241,7 @@ def _adapter(arms: Sequence[Arm]) -> Adapter:
 
 def _costs(m: Material) -> dict[str, ArmCost]:
     """Of the arms that could be deployed."""
-    facts = scoring.arm_facts(m.run, m.comparison.metric, Prices(**m.study.costs.model_dump()))
+    facts = scoring.arm_facts(m.run, m.comparison.metric, m.study.costs)
     return {name: found.cost for name, found in facts.items() if found.cost and found.retriever != "oracle"}
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ragft.compare import MAX_MISSING, Comparison, Difference
+from ragft.comparison import MAX_MISSING, ArmRow, Comparison, Difference
 from ragft.cost import Prices
 from ragft.needs import NEEDS, ArmFacts
-from ragft.words import listed, percent, points, says
+from ragft.numbers import percent, points
+from ragft.words import listed, says
 
 VERDICTS = {
     "neither-needed": "The model alone is as good as every other arm: it needs neither RAG nor fine-tuning.",
@@ -23,7 +24,8 @@ VERDICTS = {
     "keep-rag": "Keep RAG: fine-tuning does not gain enough to pay for it.",
     "undecided": "Not decided: this study does not settle it.",
 }
-CANNOT_READ = 0.25  # when not even the gold passages surely lift any arm above this, the model is the problem
+CANNOT_READ = 0.25  # of the answerable questions: when not even the gold passages surely lift any arm above this, the model is the problem
+REFUSES = 0.5  # from this share of refusals on, they are named as what is wrong
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,12 @@ class Case:
         """The tuned arms against the reference, those with a retriever first."""
         return sorted((d for d in self.found.challengers if self.facts[d.arm].tuning), key=lambda d: not self.retrieves(d.arm))
 
+    @property
+    def oracle(self) -> ArmRow | None:
+        """The arm that is handed the gold passages, an untuned one where there is one."""
+        rows = [row for row in self.found.arms if self.facts[row.name].retriever == "oracle"]
+        return min(rows, key=lambda row: self.facts[row.name].tuning is not None, default=None)
+
 
 def above(bound: float | None, value: float) -> bool:
     """Whether a bound is known and above."""
@@ -64,16 +72,15 @@ def below(bound: float | None, value: float) -> bool:
 
 def rule(case: Case, margin: float) -> tuple[str, str, list[str]]:
     """Verdict, recommended arm and the reasons proper, at this margin: the first rule that matches."""
-    found, ref = case.found, case.found.reference
-    if why := blocked(found):
-        return "undecided", ref, [why]
+    if why := blocked(case):
+        return "undecided", case.found.reference, [why]
     return _neither(case, margin) or no_rag(case) or _adopt(case, margin) or _settled(case, margin) or _open(case, margin)
 
 
 def _neither(case: Case, margin: float) -> tuple[str, str, list[str]] | None:
     others = case.found.against_base
     complete = len(others) == len(case.found.family)  # base against every other deployable arm
-    readable = any(row.estimate.mean >= CANNOT_READ for row in case.found.arms)  # all near zero: equally bad is not good
+    readable = any(row.answerable and row.answerable.mean >= CANNOT_READ for row in case.found.arms)  # all near zero: equally bad is not good
     if not (others and complete and readable and all(above(d.low, -margin) for d in others)) or case.unmet(others[0].arm):
         return None
     base = others[0].arm
@@ -168,8 +175,9 @@ def unsettled(case: Case, margin: float) -> list[Difference]:
     return [d for d in case.tuned if not case.unmet(d.arm) and not below(d.high, margin)]
 
 
-def blocked(found: Comparison) -> str:
+def blocked(case: Case) -> str:
     """Why no verdict may be given at all, or "" when one may."""
+    found = case.found
     if found.unscored:
         names = ", ".join(found.unscored)
         return f"{names}: no question has a score under every seed, so no verdict is given. Look at the answers, then run the study again."
@@ -179,14 +187,28 @@ def blocked(found: Comparison) -> str:
                 f"{row.name} failed on {percent(row.missing)} of its answers; with more than {percent(MAX_MISSING)} missing no verdict is given "
                 f"(its score lies between {percent(row.worst)} and {percent(row.best)})."
             )
-    if all((row.estimate.mean if row.high is None else row.high) < CANNOT_READ for row in found.arms):
-        oracle = next((row for row in found.arms if found.ceiling and row.name == found.ceiling.arm), None)
-        gold = f" Even with the gold passages in front of it, it scores {percent(oracle.estimate.mean)}." if oracle else ""
+    return _none_reads(case)
+
+
+def _none_reads(case: Case) -> str:
+    """Why no verdict is given where all arms fail alike, or "". Refusals of unanswerable questions are right and would hide it."""
+    levels = [row.answerable for row in case.found.arms if row.answerable]
+    if not levels or any((level.mean if level.high is None else level.high) >= CANNOT_READ for level in levels):
+        return ""
+    none = f"no arm reaches {percent(CANNOT_READ)} on the questions that the documents answer"
+    oracle = case.oracle
+    if oracle is None or oracle.answerable is None:
         return (
-            f"This model cannot read this corpus: no arm reaches {percent(CANNOT_READ)}.{gold} "
-            "That says nothing about RAG or fine-tuning. Look at some answers, then try another model."
+            f"N{none[1:]}, too little to choose between them. No arm was handed the gold passages, so reading cannot be told from retrieval: "
+            "add evidence to the test questions and an arm with retriever: oracle."
         )
-    return ""
+    declines = case.facts[oracle.name].abstention_rate
+    refusing = f", and it declines to answer {percent(declines)} of them" if declines is not None and declines >= REFUSES else ""
+    return (
+        f"This model cannot read this corpus: {none}. Even with the gold passages in front of it, it scores "
+        f"{percent(oracle.answerable.mean)} on them{refusing}. "
+        "That says nothing about RAG or fine-tuning. Look at some answers, then try another model."
+    )
 
 
 def _cheapest(case: Case, tuned: Sequence[Difference]) -> str:

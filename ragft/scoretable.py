@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+UNANSWERABLE = "unanswerable"  # the stratum of domain.splits
+
 
 @dataclass(frozen=True)
 class ArmScores:
-    """One arm's scores by one metric: (seeds, questions), NaN = unscored. `retriever`, `tuning` and `format` say what fills the slots."""
+    """One arm's scores by one metric: (seeds, questions), NaN = unscored. The other fields say what fills the slots."""
 
     name: str
     scores: np.ndarray
@@ -18,6 +20,8 @@ class ArmScores:
     tuning: str | None
     format: str | None = None
     model: str = ""  # arms of another model are whole systems, outside the 2x2
+    k: int | None = None  # passages asked for
+    adapters: str = ""  # which trained weights the seeds use: arms with the same share them
 
     @property
     def deployable(self) -> bool:
@@ -44,6 +48,11 @@ class ScoreTable:
     def applicable(self) -> np.ndarray:
         """Which questions any arm has a score for; the others the metric does not apply to."""
         return ~np.isnan(np.vstack([arm.scores for arm in self.arms])).all(axis=0)
+
+    @property
+    def answerable(self) -> np.ndarray:
+        """Which questions the corpus answers."""
+        return np.array([stratum != UNANSWERABLE for stratum in self.strata])
 
     def arm(self, name: str) -> ArmScores:
         return next(arm for arm in self.arms if arm.name == name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +13,8 @@ from ragft import registry
 from ragft.compare import ArmScores, ScoreTable
 from ragft.cost import Prices, arm_cost
 from ragft.decide import ArmFacts
-from ragft.errors import MismatchError, MissingError
-from ragft.store import Run, read_json, read_jsonl_as, write_jsonl
+from ragft.errors import InputError, MismatchError, MissingError
+from ragft.store import Run, fingerprint, read_json, read_jsonl_as, write_jsonl
 from ragft.types import Answer, Gold
 
 if TYPE_CHECKING:
@@ -20,16 +22,40 @@ if TYPE_CHECKING:
 
 
 def score_run(run: Run) -> None:
-    """Write scores.jsonl beside every complete answers.jsonl: each metric's value for each question, null = not applicable."""
+    """Write scores.jsonl beside every complete answers.jsonl: each metric's value for each question, null = not applicable.
+
+    Raises MissingError while no arm has answered all questions.
+    """
     gold = {g.id: g for g in read_gold(run)}
     metrics = registry.entries("metric")
-    for name, seed in finished(run):
+    found = finished(run)
+    if not found:
+        raise MissingError(f"{run.folder}: no arm has answered all questions yet. Finish the run first: ragft run")
+    for name, seed in found:
         folder = run.seed_folder(name, seed)
         answers = {answer.question: answer for answer in read_jsonl_as(Answer, folder / "answers.jsonl")}
-        rows = [
-            {"question": key, "outcome": answers[key].outcome, **{m: e.make(answers[key], gold[key]) for m, e in metrics.items()}} for key in gold
-        ]
-        write_jsonl(folder / "scores.jsonl", rows)
+        absent = [key for key in gold if key not in answers]
+        if absent:
+            raise MissingError(f"{folder / 'answers.jsonl'}: no answer to {len(absent)} questions, such as '{absent[0]}'. Run the study again.")
+        _keep_known(folder / "scores.jsonl", metrics)
+        write_jsonl(folder / "scores.jsonl", [_scored(answers[key], gold[key], metrics) for key in gold])
+
+
+def _keep_known(path: Path, metrics: Mapping[str, registry.Entry]) -> None:
+    """Raise InputError where stored scores hold a plugin's metric that is not registered now: it would be lost."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8").split("\n", 1)[0]) if path.is_file() else {}
+    except ValueError:  # torn: nothing in it is worth keeping
+        return
+    lost = stored.keys() - metrics.keys() - {"question", "outcome", "prompt"}
+    if lost:
+        raise InputError(f"{path}: it holds the metric '{min(lost)}', which is not registered now. Import the plugin first, or delete the file.")
+
+
+def _scored(answer: Answer, gold: Gold, metrics: Mapping[str, registry.Entry]) -> dict[str, Any]:
+    values = {name: entry.make(answer, gold) for name, entry in metrics.items()}
+    # the prompt's hash: arms that should differ in their weights only are checked to have been asked the same
+    return {"question": answer.question, "outcome": answer.outcome, "prompt": fingerprint(answer.prompt), **values}
 
 
 def read_gold(run: Run) -> list[Gold]:
@@ -48,20 +74,30 @@ def finished(run: Run) -> list[tuple[str, int]]:
 
 
 def scores_frame(run: Run) -> pd.DataFrame:
-    """One row per arm, seed and question: arm, seed, question, document, stratum, kind, outcome, and a column per metric."""
+    """One row per arm, seed and question: arm, seed, question, document, stratum, kind, outcome, the prompt's hash, and a column per metric."""
     import pandas as pd
 
     gold = {g.id: g for g in read_gold(run)}
     rows = []
     for name, seed in finished(run):
         for row in _rows(run, name, seed):
-            g = gold[row["question"]]
+            g = gold.get(row["question"])
+            if g is None:
+                raise _other_questions(name, seed)
             rows.append({"arm": name, "seed": seed, "document": g.document, "stratum": g.stratum, "kind": g.kind, **row})
-    return pd.DataFrame(rows)
+    columns = ["arm", "seed", "document", "stratum", "kind", "question", "outcome", "prompt", *registry.entries("metric")]
+    frame = pd.DataFrame(rows)
+    return frame.reindex(columns=list(dict.fromkeys([*columns, *frame.columns])))  # no rows, or a metric that came later: no values
 
 
 def _rows(run: Run, name: str, seed: int) -> list[dict[str, Any]]:
-    return read_jsonl_as(dict, run.seed_folder(name, seed) / "scores.jsonl")
+    """The scores of an arm and seed. Raises InputError when any of ragft's own metrics is not in them."""
+    path = run.seed_folder(name, seed) / "scores.jsonl"
+    rows = read_jsonl_as(dict, path)
+    expected = {"question", "outcome", "prompt", *(m for m, e in registry.entries("metric").items() if str(e.make.__module__).startswith("ragft."))}
+    if not rows or not all(expected <= row.keys() for row in rows):
+        raise InputError(f"{path}: scores are missing from it. Write it again with: ragft score {run.folder}")
+    return rows
 
 
 def score_table(run: Run, metric: str, reference: str) -> ScoreTable:
@@ -72,12 +108,17 @@ def score_table(run: Run, metric: str, reference: str) -> ScoreTable:
     absent = [name for name in arm_names(run) if name not in names]
     if absent:
         raise MissingError(f"{run.folder}: no answers yet of {', '.join(absent)}. Finish the run first: ragft run")
-    _check_pairs(run, names)
+    _check_pairs(run, found)
+    if any(metric not in row for name, seed in found for row in _rows(run, name, seed)):
+        raise InputError(f"{run.folder}: answers are not scored by '{metric}' yet. Score them with: ragft score {run.folder}")
     arms = []
     for name in names:
         arm = read_json(run.folder / "arms" / name / "arm.json")
-        values = [_column(_rows(run, name, seed), gold, metric) for arm_name, seed in found if arm_name == name]
-        arms.append(ArmScores(name, np.array(values), arm["retriever"], arm["tuning"], arm["format"], arm["model"]))
+        seeds = [seed for arm_name, seed in found if arm_name == name]
+        values = [_column(_rows(run, name, seed), gold, metric) for seed in seeds]
+        fits = [read_json(run.seed_folder(name, seed) / "fit.json") for seed in seeds]
+        adapters = fingerprint([fit["adapter"]["sha256"] for fit in fits]) if arm["tuning"] else ""
+        arms.append(ArmScores(name, np.array(values), arm["retriever"], arm["tuning"], arm["format"], arm["model"], arm["k"], adapters))
     first = next((seed for name, seed in found if name == reference), 0)
     hit = _column(_rows(run, reference, first), gold, "recall@k") if reference in names else np.full(len(gold), np.nan)
     return ScoreTable(
@@ -95,33 +136,50 @@ def _column(rows: Sequence[dict[str, Any]], gold: Sequence[Gold], metric: str) -
     return np.array([np.nan if by_id.get(g.id) is None else by_id[g.id] for g in gold], dtype=float)
 
 
-def _check_pairs(run: Run, names: Sequence[str]) -> None:
-    """Arms are paired only when they answered the same questions with the same base weights over the same chunks."""
-    gold = [g.id for g in read_gold(run)]
-    indexes, models = {}, {}
-    for name in names:
-        models[read_json(run.folder / "arms" / name / "arm.json")["model"]] = name
-        for seed in run.seeds(name):
-            asked = {row["question"] for row in _rows(run, name, seed)}
-            if asked != set(gold):
-                raise MismatchError(f"{name} seed {seed} answered other questions than the run's held-out set. Run the study again.")
-            fit = read_json(run.seed_folder(name, seed) / "fit.json")
-            if "index" in fit:
-                indexes[fit["index"]["sha256"]] = name
-    for what, found in (("index", indexes), ("base model", models)):
-        if len(found) > 1:
-            raise MismatchError(f"arms {' and '.join(found.values())} were not built on the same {what}; they cannot be paired. Run the study again.")
+def _check_pairs(run: Run, found: Sequence[tuple[str, int]]) -> None:
+    """Arms are paired only when they answered the same questions with the same base weights over the same chunks, and
+    those with the same retriever and k from the same prompts."""
+    gold = {g.id for g in read_gold(run)}
+    indexes, models, prompts = {}, {}, dict[tuple[str, str, int], tuple[str, str]]()
+    for name, seed in found:
+        arm = read_json(run.folder / "arms" / name / "arm.json")
+        models[arm["model"]] = name
+        rows = _rows(run, name, seed)
+        if {row["question"] for row in rows} != gold:
+            raise _other_questions(name, seed)
+        for row in (row for row in rows if row["outcome"] != "error"):
+            key, asked = (row["question"], str(arm["retriever"]), arm["k"] or 0), row["prompt"]
+            first, seen = prompts.setdefault(key, (name, asked))
+            if asked != seen:
+                raise MismatchError(
+                    f"{first} and {name} were asked {row['question']} in different words; they cannot be paired. Run the study again."
+                )
+        fit = read_json(run.seed_folder(name, seed) / "fit.json")
+        if "index" in fit:
+            indexes[fit["index"]["sha256"]] = name
+    for what, shared in (("index", indexes), ("base model", models)):
+        if len(shared) > 1:
+            arms = " and ".join(shared.values())
+            raise MismatchError(f"arms {arms} were not built on the same {what}; they cannot be paired. Run the study again.")
+
+
+def _other_questions(name: str, seed: int) -> MismatchError:
+    return MismatchError(f"{name} seed {seed} answered other questions than the run's held-out set. Run the study again.")
 
 
 def arm_facts(run: Run, metric: str, prices: Prices) -> dict[str, ArmFacts]:
     """What each arm took, measured: seconds from fit.json and answers, rates from scores."""
     facts = {}
-    for name in dict.fromkeys(name for name, _ in finished(run)):
+    done: dict[str, list[int]] = {}
+    for name, seed in finished(run):
+        done.setdefault(name, []).append(seed)
+    for name, seeds in done.items():
         arm = read_json(run.folder / "arms" / name / "arm.json")
-        fits = [read_json(run.seed_folder(name, seed) / "fit.json") for seed in run.seeds(name)]
-        rows = [row for seed in run.seeds(name) for row in _rows(run, name, seed)]
+        fits = [read_json(run.seed_folder(name, seed) / "fit.json") for seed in seeds]
+        rows = [row for seed in seeds for row in _rows(run, name, seed)]
         setup = float(np.mean([sum(built["fit"]["seconds"] for built in fit.values()) for fit in fits]))
-        latencies = [a.usage.batch_seconds for seed in run.seeds(name) for a in _answers(run, name, seed) if a.usage]
+        alone = [path for seed in seeds if (path := run.seed_folder(name, seed) / "latency.json").is_file()]
+        latencies = [seconds for path in alone for seconds in read_json(path)["seconds"]]
         facts[name] = ArmFacts(
             retriever=arm["retriever"],
             tuning=arm["tuning"],
@@ -129,12 +187,9 @@ def arm_facts(run: Run, metric: str, prices: Prices) -> dict[str, ArmFacts]:
             cost=arm_cost(setup, _over(np.median, rows, "seconds") or 0.0, _over(np.mean, rows, metric) or 0.0, prices),
             p95_latency_seconds=float(np.quantile(latencies, 0.95)) if latencies else None,
             false_answer_rate=_over(np.mean, rows, "false_answer"),
+            abstention_rate=_over(np.mean, [row for row in rows if row["false_answer"] is None], "abstained"),
         )
     return facts
-
-
-def _answers(run: Run, name: str, seed: int) -> list[Answer]:
-    return read_jsonl_as(Answer, run.seed_folder(name, seed) / "answers.jsonl")
 
 
 def _over(summary: Callable[[list[float]], Any], rows: Sequence[dict[str, Any]], metric: str) -> float | None:

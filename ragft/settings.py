@@ -6,58 +6,41 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ragft import registry
+from ragft.cost import Prices
 from ragft.decide import NEEDS
 from ragft.errors import InputError, MissingError, unknown
+from ragft.files import read_text
 from ragft.store import write_text
+from ragft.strict import Strict
+
+MAX_NAME_BYTES = 200  # of the 255 that file systems allow: a run's folder has its date and key beside the name
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, values: Any) -> Any:
-        for key in values if isinstance(values, dict) else ():
-            if key not in cls.model_fields:
-                raise unknown("key", str(key), cls.model_fields)
-        return values
-
-
-class ArmSettings(_Strict):
+class ArmSettings(Strict):
     """What fills the slots of one arm. None in `k`, `format` and `learning_rate` means the study's value."""
 
     retriever: str | None = None
     k: int | None = Field(None, ge=1)
     tuning: str | None = None
     format: str | None = None
-    options: dict[str, Any] = {}  # the tuning method's own, such as rank
+    options: dict[str, Any] = Field(default_factory=dict)  # the tuning method's own, such as rank
     learning_rate: float | None = Field(None, gt=0)
 
 
-class Costs(_Strict):
-    """The user's prices and volumes; see ragft.cost.Prices."""
-
-    currency: str = "EUR"
-    machine_per_hour: float = Field(default=0.10, ge=0)
-    questions_per_month: float = Field(default=10_000, gt=0)
-    updates_per_month: float = Field(default=1, ge=0)
-    months: float = Field(default=12, gt=0)
-
-
-class Study(_Strict):
+class Study(Strict):
     """A study: one domain, one base model, one prompt, and the arms to compare."""
 
     domain: str
     name: str = ""  # "" = the domain folder's name
     model: str = "smollm2-135m-instruct"
     embedder: str | None = "all-minilm-l6-v2"
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = (0, 1, 2)  # what every random generator takes
     arms: dict[str, ArmSettings] = Field(default_factory=lambda: presets(["base", "oracle", "rag", "lora", "rag+lora", "raft"]))
     reference: str = "rag"
     metric: str = "match"
@@ -73,8 +56,8 @@ class Study(_Strict):
     train_tokens: int = Field(40_000, ge=1)  # per adapter and seed
     train_batch_size: int = Field(8, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0)
-    needs: dict[str, float | bool] = {}
-    costs: Costs = Costs()
+    needs: dict[str, float | bool] = Field(default_factory=dict)
+    costs: Prices = Prices()
 
     def answering(self) -> dict[str, Any]:
         """The settings that an answer depends on; the others only re-read stored answers, in seconds."""
@@ -85,6 +68,8 @@ class Study(_Strict):
     def _named_arms(cls, value: Any) -> Any:
         """A list of names, or a mapping in which an empty arm of a known name takes that preset."""
         if isinstance(value, list):
+            if not all(isinstance(name, str) for name in value):
+                raise InputError("arms is a list of names, `arms: [base, rag]`, or a mapping, `arms: {rag: {k: 4}}`; not a list of mappings.")
             return presets(value)
         if isinstance(value, dict):
             known = registry.entries("arm")
@@ -93,6 +78,8 @@ class Study(_Strict):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Study:
+        if self.name:
+            _check_name("name", self.name)
         for name, arm in self.arms.items():
             _check_arm(name, arm)
         if self.reference not in self.arms:
@@ -120,9 +107,16 @@ def presets(names: list[str]) -> dict[str, ArmSettings]:
     return {name: ArmSettings(**registry.lookup("arm", name).make()) for name in names}
 
 
+def _check_name(what: str, name: str) -> None:
+    """Refuse a name that cannot be a folder's."""
+    if "/" in name or "\\" in name or name.startswith(".") or not name.strip() or not name.isprintable():
+        raise InputError(f"{what} {name!r}: a name becomes a folder; leave out slashes, line breaks and leading dots.")
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise InputError(f"{what} {name!r}: a name becomes a folder; make it shorter than {MAX_NAME_BYTES} bytes.")
+
+
 def _check_arm(name: str, arm: ArmSettings) -> None:
-    if "/" in name or name.startswith(".") or not name.strip():
-        raise InputError(f"arm '{name}': a name becomes a folder; leave out slashes and leading dots.")
+    _check_name("arm", name)
     if arm.retriever not in (None, "auto", *registry.entries("retriever")):
         raise unknown("retriever", str(arm.retriever), ["auto", *registry.entries("retriever")])
     if arm.tuning is None:
@@ -147,30 +141,48 @@ def load_study(path: Path | str, changes: list[str] | None = None) -> Study:
         path = path / "study.yaml"
     if not path.is_file():
         raise MissingError(f"{path}: no such study. Make one with: ragft init my-study --corpus docs/")
-    text = path.read_text(encoding="utf-8")
+    text, changes = read_text(path), changes or []
+    try:
+        return _study(path, text, changes)
+    except ValidationError as error:
+        place, message = _first_problem(error)
+        # the change that brings this very problem is to blame; where it is there without any, the file is
+        needed = next(n for n in range(len(changes) + 1) if _problem(path, text, changes[:n]) == message)
+        where = f"--set {changes[needed - 1]}" if needed else f"{path}:{_line_of(text, place, message)}"
+        raise InputError(f"{where}: {message}") from error
+
+
+def _study(path: Path, text: str, changes: list[str]) -> Study:
+    """The text of that file as a study, with these changes."""
     try:
         raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2025-13-01
         mark = getattr(error, "problem_mark", None)
         raise InputError(f"{path}:{mark.line + 1 if mark else 1}: broken YAML ({getattr(error, 'problem', error)}).") from error
     if not isinstance(raw, dict):
         raise InputError(f"{path}:1: a study is a list of `key: value` lines, such as `domain: .`")
-    for change in changes or []:
+    for change in changes:
         _apply(raw, change)
     if isinstance(raw.get("domain"), str):
         raw["domain"] = str((path.parent / raw["domain"]).resolve())
-    try:
-        return Study.model_validate(raw)
-    except ValidationError as error:
-        raise InputError(_first_problem(path, text, error)) from error
+    return Study.model_validate(raw)
 
 
-def _first_problem(path: Path, text: str, error: ValidationError) -> str:
+def _first_problem(error: ValidationError) -> tuple[list[str], str]:
+    """Where the first problem is, as keys from the outside in, and what it is."""
     problem = error.errors()[0]
     place = [str(part) for part in problem["loc"]]
     cause = problem.get("ctx", {}).get("error")
-    message = str(cause) if cause is not None else f"{'.'.join(place)}: {problem['msg']} (found: {problem['input']!r})"
-    return f"{path}:{_line_of(text, place, message)}: {message}"
+    return place, str(cause) if cause is not None else f"{'.'.join(place)}: {problem['msg']} (found: {problem['input']!r})"
+
+
+def _problem(path: Path, text: str, changes: list[str]) -> str | None:
+    """The first problem of the study with these changes, or None."""
+    try:
+        _study(path, text, changes)
+    except ValidationError as error:
+        return _first_problem(error)[1]
+    return None
 
 
 def _line_of(text: str, place: list[str], message: str) -> int:
@@ -209,14 +221,26 @@ def _apply(raw: dict[str, Any], change: str) -> None:
     place = raw
     for part in path:
         found = place.get(part)
-        if isinstance(found, list):  # arms: [base, rag] names presets; a setting below one needs the mapping
+        # arms: [base, rag] names presets; a setting below one needs the mapping
+        if isinstance(found, list) and all(isinstance(name, str) for name in found):
             found = place[part] = dict.fromkeys(found)
         if found is None:
-            found = place[part] = registry.lookup("arm", part).make() if path[:1] == ["arms"] and part != "arms" else {}
+            found = place[part] = _preset(part, change) if path[:1] == ["arms"] and part != "arms" else {}
         if not isinstance(found, dict):
             raise InputError(f"--set {change}: '{part}' has no settings below it.")
         place = found
-    place[last] = yaml.safe_load(value)
+    try:
+        place[last] = yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError) as error:
+        problem = getattr(error, "problem", None) or error
+        raise InputError(f"--set {change}: the value is broken YAML ({problem}). Write it as in study.yaml, for example --set seeds=[0,1]") from error
+
+
+def _preset(name: str, change: str) -> dict[str, Any]:
+    try:
+        return registry.lookup("arm", name).make()
+    except InputError as error:
+        raise InputError(f"--set {change}: {error}") from error
 
 
 def save_study(study: Study, path: Path) -> None:

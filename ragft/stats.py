@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
-from scipy.special import ndtri, stdtr, stdtrit  # the t distribution and its quantiles, without the overhead of scipy.stats
+from scipy.special import stdtr, stdtrit  # the t distribution and its quantiles, without the overhead of scipy.stats
 
 MOST_QUESTIONS = 10_000_000  # more than this is as good as never
 
@@ -137,11 +137,11 @@ def estimate(values: np.ndarray, clusters: Sequence[str], tuned: bool, pooled: S
     if pooled.df == 0 or base.df <= 0:
         return replace(base, seeds=seeds, df=0.0, seed_df=float(pooled.df))
     seed_variance = pooled.variance / seeds
-    df = _satterthwaite(base.question_se**2, base.question_df, seed_variance, pooled.df)
+    df = satterthwaite(base.question_se**2, base.question_df, seed_variance, pooled.df)
     return replace(base, seeds=seeds, seed_se=sqrt(seed_variance), df=df, seed_df=float(pooled.df))
 
 
-def _satterthwaite(question_variance: float, question_df: float, seed_variance: float, seed_df: float) -> float:
+def satterthwaite(question_variance: float, question_df: float, seed_variance: float, seed_df: float) -> float:
     """Degrees of freedom of the sum of two estimated variances (Satterthwaite 1946)."""
     return (question_variance + seed_variance) ** 2 / (question_variance**2 / question_df + seed_variance**2 / seed_df)
 
@@ -176,7 +176,7 @@ def questions_needed(found: Estimate, distance: float, alpha: float, seeds: int,
     def reached(n: int) -> bool:
         question_variance = found.question_se**2 * found.n / n
         question_df = max((found.question_df + 1) * n / found.n - 1, 0.5)
-        df = _satterthwaite(question_variance, question_df, seed_variance, seed_df) if seed_variance > 0 else question_df
+        df = satterthwaite(question_variance, question_df, seed_variance, seed_df) if seed_variance > 0 else question_df
         return (detectable(sqrt(question_variance + seed_variance), df, alpha, power) or 0.0) <= distance
 
     low, high = 0, 1
@@ -188,16 +188,3 @@ def questions_needed(found: Estimate, distance: float, alpha: float, seeds: int,
         middle = (low + high) // 2
         low, high = (low, middle) if reached(middle) else (middle, high)
     return high
-
-
-def planned_se(n: int, discordance: float = 0.2, design_effect: float = 1.4) -> float:
-    """The standard error of a paired difference to expect before anything is measured.
-
-    `discordance`: the share of questions on which two arms differ; `design_effect`: the loss from clustering in documents.
-    """
-    return sqrt(discordance * design_effect / n)
-
-
-def planned_gain(n: int, alpha: float, power: float = 0.8) -> float:
-    """The true gain over the margin that n questions can be expected to show with that power (normal approximation)."""
-    return float(ndtri(1 - alpha) + ndtri(power)) * planned_se(n)

@@ -14,7 +14,6 @@ answers are appended a whole batch at a time; what a kill left of a torn batch i
 from __future__ import annotations
 
 import dataclasses
-import errno
 import glob
 import hashlib
 import json
@@ -31,28 +30,32 @@ from typing import Any, TypeVar, cast
 from filelock import FileLock, Timeout
 
 from ragft.errors import BusyError, InputError, MissingError
+from ragft.files import naming_a_full_disk
 from ragft.types import Answer, FitReport
 
 T = TypeVar("T")
+# What the quick stages write again from what is there, by file; any other file is a matter for `ragft run`.
+STAGES = {"scores.jsonl": "score", "comparison.json": "compare", "decision.json": "decide"}
 
 
 # ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write the file as a whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes it private
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Write the file as a whole or not at all. Raises InputError when the disk is full."""
+    with naming_a_full_disk(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)  # mkstemp makes it private
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
 
 
 def to_json(value: Any) -> str:
@@ -72,13 +75,21 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The file's value. Raises MissingError or InputError naming the file."""
+    """The file's value. Raises MissingError or InputError naming the file and the remedy."""
     if not path.is_file():
-        raise MissingError(f"{path}: no such file")
+        raise MissingError(f"{path}: no such file. {_remedy(path)}")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{path}: broken JSON ({error}). Delete the file and run the study again; finished work is kept.") from error
+        raise InputError(f"{path}: broken JSON ({error}). {_remedy(path)}") from error
+
+
+def _remedy(path: Path) -> str:
+    """How a file of a run comes back."""
+    if path.name not in STAGES:
+        return f"{'Delete the file and run' if path.exists() else 'Run'} the study again; finished work is kept."
+    run = path.parents[3 if path.name == "scores.jsonl" else 0]
+    return f"Write it again with: ragft {STAGES[path.name]} {run} (after a stop, go on with ragft run first)"
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
@@ -86,15 +97,26 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
 
 
 def read_jsonl_as(kind: type[T], path: Path) -> list[T]:
-    """The file's lines as records of `kind` (a dataclass)."""
-    adapter = _adapter(cast(Hashable, kind))
-    with path.open(encoding="utf-8") as file:
-        return [adapter.validate_json(line) for line in file if line.strip()]
+    """The file's lines as records of `kind` (a dataclass). Raises MissingError or InputError naming file, line and remedy."""
+    if not path.is_file():
+        raise MissingError(f"{path}: no such file. {_remedy(path)}")
+    adapter, records = _adapter(cast(Hashable, kind)), []
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):  # bytes: a torn line may end inside a character
+        try:
+            if line.strip():
+                records.append(adapter.validate_json(line))
+        except ValueError as error:
+            raise InputError(f"{path}:{number}: a line that is torn or was changed. {_remedy(path)}") from error
+    return records
 
 
 def read_record(kind: type[T], path: Path) -> T:
-    """A file's JSON as a record of `kind` (a dataclass)."""
-    return _adapter(cast(Hashable, kind)).validate_python(read_json(path))
+    """A file's JSON as a record of `kind` (a dataclass). Raises as `read_json`, also when it was written by another version."""
+    found = read_json(path)
+    try:
+        return _adapter(cast(Hashable, kind)).validate_python(found)
+    except ValueError as error:
+        raise InputError(f"{path}: not what this version of ragft writes. {_remedy(path)}") from error
 
 
 @cache
@@ -113,13 +135,6 @@ def fingerprint(value: Any) -> str:
 def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def say_disk_full(error: OSError, folder: Path) -> InputError | None:
-    """The one line for a full disk, or None when the error is another."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return None
-    return InputError(f"{folder}: the disk is full. Free some space and run the same command again: finished work is kept.")
 
 
 # ── runs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -144,8 +159,8 @@ class Run:
         return self.folder / "arms" / arm / f"seed-{seed}"
 
     def seeds(self, arm: str) -> list[int]:
-        found = (self.folder / "arms" / arm).glob("seed-*")
-        return sorted(int(path.name.removeprefix("seed-")) for path in found)
+        found = (path.name.removeprefix("seed-") for path in (self.folder / "arms" / arm).glob("seed-*"))
+        return sorted(int(seed) for seed in found if seed.removeprefix("-").isdecimal())  # not "seed-0 (copy)"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -161,6 +176,17 @@ class Run:
         finally:
             lock.release()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a process holds the run at this moment; also True where this user may not look."""
+        if not (self.folder / ".lock").exists():
+            return False
+        try:
+            with self.locked():
+                return False
+        except (BusyError, OSError):
+            return True
+
     def artifact(self, kind: str, key: str, build: Callable[[Path], FitReport]) -> Artifact:
         """The artifact of that key: as stored when all its files are intact, else built anew. Never half of one."""
         folder = self.folder / "artifacts" / f"{kind}-{key}"
@@ -169,16 +195,17 @@ class Run:
             if found is not None:
                 return found
             shutil.rmtree(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{kind}-"))
-        try:
-            fit = build(draft)
-            files = {p.relative_to(draft).as_posix(): file_sha256(p) for p in sorted(draft.rglob("*")) if p.is_file()}
-            write_json(draft / "artifact.json", {"kind": kind, "key": key, "files": files, "fit": fit})
-            os.replace(draft, folder)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
+        with naming_a_full_disk(folder.parent):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{kind}-"))
+            try:
+                fit = build(draft)
+                files = {p.relative_to(draft).as_posix(): file_sha256(p) for p in sorted(draft.rglob("*")) if p.is_file()}
+                write_json(draft / "artifact.json", {"kind": kind, "key": key, "files": files, "fit": fit})
+                os.replace(draft, folder)
+            except BaseException:
+                shutil.rmtree(draft, ignore_errors=True)
+                raise
         stored = _intact(folder)
         if stored is None:
             raise InputError(f"{folder}: what was just written reads back differently. Check the disk.")
@@ -244,11 +271,11 @@ class AnswerLog:
             write_jsonl(path, kept)
 
     def append(self, number: int, answers: Sequence[Answer]) -> None:
-        """Store one batch; on return it is on the disk."""
+        """Store one batch; on return it is on the disk. Raises InputError when the disk is full."""
         if [a.question for a in answers] != self._batches[number]:
             raise ValueError(f"batch {number} has other questions than planned")  # a bug in an arm, not the user's mistake
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
+        with naming_a_full_disk(self.path.parent), self.path.open("a", encoding="utf-8") as file:
             file.write("".join(to_json(answer) + "\n" for answer in answers))
             file.flush()
             os.fsync(file.fileno())

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragft import manifest, scoring
+from ragft import manifest, protocol, scoring
 from ragft.compare import Comparison, compare
-from ragft.cost import Prices
 from ragft.decide import Decision, decide
 from ragft.domain import load_domain
+from ragft.files import check_writable
 from ragft.models import find_model, is_hub_id
 from ragft.privacy import keep_private
 from ragft.progress import Silent, Watcher
@@ -53,12 +53,15 @@ def run(study: Study, runs: Path | str = "runs", watcher: Watcher | None = None,
     Raises InputError or MissingError before anything slow when something is wrong, BusyError when another process
     runs the same study.
     """
-    watcher = watcher or Silent()
-    context = prepare(study, Path(runs))
+    return carry_out(prepare(study, Path(runs)), watcher, executor)
+
+
+def carry_out(context: Context, watcher: Watcher | None = None, executor: Executor | None = None) -> Result:
+    """Run what was prepared. Raises BusyError when another process runs the same study."""
     with context.run.locked():
         context.run.sweep()
         start(context)
-        (executor or one_after_another)(plan_units(context), watcher)
+        (executor or one_after_another)(plan_units(context), watcher or Silent())
         score_run(context.run)
         compare_run(context.run)
         decide_run(context.run)
@@ -69,13 +72,15 @@ def run(study: Study, runs: Path | str = "runs", watcher: Watcher | None = None,
 
 def prepare(study: Study, runs: Path) -> Context:
     """Check everything a study needs, and find its run folder by what goes into its answers."""
+    check_writable(runs)
     wait_quietly()
     keep_private(hub=is_hub_id(study.model) or is_hub_id(study.embedder or ""))
     domain = load_domain(study.domain)
     study = study.model_copy(update={"name": study.name or domain.name})
-    model = find_model(study.model)
     wants_vectors = any(arm.retriever not in (None, "oracle", "bm25") for arm in study.arms.values())
-    embedder = find_model(study.embedder) if study.embedder and wants_vectors else None
+    # the embedder first: a wrong one is said before a model is converted or fetched
+    embedder = find_model(study.embedder, "embedder") if study.embedder and wants_vectors else None
+    model = find_model(study.model, "generator")
     key = fingerprint([study.answering(), domain.sha256, model.sha256, embedder.sha256 if embedder else None, manifest.versions()])
     context = Context(study, domain, model, embedder, open_run(runs, study.name, key))
     check_units(context)
@@ -118,11 +123,11 @@ def compare_run(run: Run) -> Comparison:
 def decide_run(run: Run) -> Decision:
     """comparison.json and measured costs -> decision.json."""
     study = read_study(run)
-    prices = Prices(**study.costs.model_dump())
     found = read_record(Comparison, run.folder / "comparison.json")
-    facts = scoring.arm_facts(run, study.metric, prices)
+    facts = scoring.arm_facts(run, study.metric, study.costs)
     model = read_json(run.folder / "manifest.json")["model"]["name"]
-    decision = decide(found, facts, model=model, needs=study.needs, prices=prices, notes=scoring.held_out_notes(run))
+    notes, changed = scoring.held_out_notes(run), protocol.changes(run, study, found)
+    decision = decide(found, facts, model=model, needs=study.needs, prices=study.costs, notes=notes, warnings=changed)
     write_json(run.folder / "decision.json", decision)
     return decision
 

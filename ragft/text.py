@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 # Han, kana and Hangul are segmented by character, the published rule of CMRC 2018 (々 and 〇 belong to the Han script).
 CJK = "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\U00020000-\U0003ffff"
@@ -30,6 +30,11 @@ def normalise(text: str) -> str:
 def words(text: str) -> list[str]:
     """Words, numbers and CJK characters of the normalised text, in order; `1,200` reads as `1200`."""
     return _WORD.findall(_THOUSANDS.sub(lambda found: found[0].replace(",", ""), normalise(text)))
+
+
+def contains(said: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether the words stand in a text's words in order and without a gap; no words stand nowhere."""
+    return bool(wanted) and any(list(said[i : i + len(wanted)]) == list(wanted) for i in range(len(said) - len(wanted) + 1))
 
 
 def cjk_share(text: str) -> float:

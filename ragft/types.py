@@ -70,6 +70,7 @@ class Gold:
     wording: int
     kind: str
     stratum: str  # see domain.splits.STRATA
+    reason: str = ""  # why it is unanswerable, where the question file says it
     question: str = ""  # its text; with it, an answer that repeats the question is not taken for one that rambles
 
     @property
@@ -113,7 +114,8 @@ class Completion:
     text: str
     prompt: str  # the exact text given to the model, chat template included
     usage: Usage
-    cut: bool  # the prompt did not fit the context window, or the answer hit max_new_tokens
+    prompt_cut: bool  # the prompt did not fit the context window
+    answer_cut: bool  # the answer hit max_new_tokens
 
 
 @dataclass(frozen=True, slots=True)

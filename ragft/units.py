@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ragft.arms import Composed
+from ragft.arms import Composed, latencies
 from ragft.build import AdapterPlan, IndexPlan, Progress, build_adapter, build_index, make_retriever, open_index, resolve_retriever
 from ragft.domain import Domain
 from ragft.errors import InputError
@@ -20,6 +20,8 @@ from ragft.models import Model
 from ragft.settings import ArmSettings, Study
 from ragft.store import AnswerLog, Artifact, Run, file_sha256, fingerprint, read_json, write_json
 from ragft.types import FitReport
+
+LATENCY_QUESTIONS = 6  # asked one at a time by each arm: what one user waits cannot be read off a batch
 
 
 @dataclass(frozen=True)
@@ -80,17 +82,22 @@ def adapter_name(context: Context, arm: ArmSettings) -> str:
 # ── the work ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def index_plan(context: Context) -> IndexPlan:
+    """What the study's index is built from."""
+    study = context.study
+    return IndexPlan(context.domain, context.model, context.embedder, study.chunk_tokens, study.chunk_overlap, study.k)
+
+
 def index_artifact(context: Context, progress: Progress) -> Artifact:
     """The index, shared by all arms."""
-    study = context.study
-    plan = IndexPlan(context.domain, context.model, context.embedder, study.chunk_tokens, study.chunk_overlap, study.k)
+    plan = index_plan(context)
     return context.run.artifact("index", fingerprint(plan.key()), lambda folder: build_index(plan, folder, progress))
 
 
-def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Progress) -> Artifact:
-    """The adapter of an arm's method, format and seed, shared by all arms that name the same."""
+def adapter_plan(context: Context, arm: ArmSettings, seed: int) -> AdapterPlan:
+    """What the arm's adapter is trained from: its own settings, and the study's for the rest."""
     study = context.study
-    plan = AdapterPlan(
+    return AdapterPlan(
         domain=context.domain,
         model=context.model,
         tuning=str(arm.tuning),
@@ -104,6 +111,11 @@ def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Pr
         train_batch_size=study.train_batch_size,
         seed=seed,
     )
+
+
+def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Progress) -> Artifact:
+    """The adapter of an arm's method, format and seed, shared by all arms that name the same."""
+    plan = adapter_plan(context, arm, seed)
     index = index_artifact(context, progress)
 
     def build(folder: Path) -> FitReport:
@@ -128,7 +140,8 @@ def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> No
     )
     folder = context.run.seed_folder(name, seed)
     log, done = folder / "answers.jsonl", folder / "done.json"
-    if done.is_file() and log.is_file() and read_json(done) == {"inputs": inputs, "answers": file_sha256(log)}:
+    notes = [done, log, folder / "fit.json", folder.parent / "arm.json"]
+    if all(path.is_file() for path in notes) and read_json(done) == {"inputs": inputs, "answers": file_sha256(log)}:
         return
     _start_over_unless(folder, inputs)
     _store_fit(context, name, arm, seed, index if arm.retriever else None, adapter)
@@ -143,6 +156,9 @@ def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> No
             answers.append(batch.number, composed.answer(batch))
             finished += len(batch.ids)
             progress(finished, len(questions))
+    if seed == context.study.seeds[0] or not arm.tuning:
+        step = max(1, len(questions) // LATENCY_QUESTIONS)
+        write_json(folder / "latency.json", {"seconds": latencies(composed, questions[::step][:LATENCY_QUESTIONS])})
     write_json(done, {"inputs": inputs, "answers": file_sha256(log)})
 
 
@@ -185,7 +201,7 @@ def _compose(context: Context, arm: ArmSettings, index: Artifact | None, adapter
 
 
 def check_units(context: Context) -> None:
-    """What would only fail after an hour: data that an arm needs and the domain does not have."""
+    """What would only fail after an hour: data that an arm needs and the domain does not have, training that cannot begin."""
     for name, arm in context.study.arms.items():
         if arm.tuning and not context.domain.split("train"):
             raise InputError(f"arm '{name}' is fine-tuned, but no question is in the train split. Mark some, or leave the tuned arms out.")
@@ -196,6 +212,19 @@ def check_units(context: Context) -> None:
             raise InputError(f"arm '{name}' needs evidence on training questions, and there is none. Add evidence, or leave this arm out.")
         if arm.retriever in ("dense", "hybrid") and context.embedder is None:
             raise InputError(f"arm '{name}': retriever '{arm.retriever}' needs an embedder. Set embedder, or use retriever: bm25.")
+    if not (context.run.folder / "manifest.json").is_file():  # a run that began has passed: its folder is that of these very settings
+        _check_training(context)
+
+
+def _check_training(context: Context) -> None:
+    from ragft.rehearsal import rehearse
+
+    tuned = {adapter_name(context, arm): name for name, arm in reversed(context.study.arms.items()) if arm.tuning}
+    for name in reversed(tuned.values()):  # each kind of adapter once, by the first arm that names it
+        try:
+            rehearse(index_plan(context), adapter_plan(context, context.study.arms[name], context.study.seeds[0]))
+        except InputError as error:
+            raise InputError(f"arm '{name}': {error}") from error
 
 
 def with_limit(context: Context) -> Context:

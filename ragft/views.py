@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragft.errors import unknown
-from ragft.stats import planned_gain
+from ragft.errors import InputError, MissingError, unknown
+from ragft.numbers import signed
+from ragft.numbers import span as points_span
 from ragft.store import Run, read_json, read_jsonl_as
+from ragft.words import KINDS, covered
 
 if TYPE_CHECKING:
-    from ragft.compare import Comparison
+    from ragft.audit import Finding
+    from ragft.compare import Comparison, SliceRow
     from ragft.decide import Decision
     from ragft.doctor import Check
-    from ragft.settings import Study
     from ragft.study import Result
 
 WIDTH = 118
@@ -48,17 +50,7 @@ def span(low: float | None, high: float | None) -> str:
     return NONE if low is None or high is None else f"{100 * low:.0f} to {100 * high:.0f}"
 
 
-# ── a study before and after ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-def before(study: Study) -> str:
-    """What is about to run, and the smallest gain that so many questions can be expected to show."""
-    text = f"{study.name or Path(study.domain).name}: {len(study.arms)} arms ({', '.join(study.arms)}), {len(study.seeds)} seeds a tuned arm."
-    if study.limit:
-        challengers = sum(arm.retriever != "oracle" for arm in study.arms.values()) - 1
-        gain = study.margin + planned_gain(study.limit, study.alpha / max(1, challengers))
-        text += f" From {study.limit} test questions, expect to see a true gain of about {100 * gain:.0f} points or more over {study.reference}."
-    return text
+# ── a finished study ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def result_json(result: Result) -> dict[str, Any]:
@@ -99,8 +91,29 @@ def arms_text(result: Result) -> str:
     headers = ["arm", f"{found.metric} %", "95 % interval", "by seed", "recall@k %", "abstained %", "false answers %", "s/question", "errors"]
     caption = f"{found.questions} test questions from {found.documents} documents; reference arm: {found.reference}."
     if found.detectable is not None:
-        caption += f" Smallest gain found with 80 % power: {100 * found.detectable:.0f} points."
-    return table(headers, rows, right=range(1, 9)) + "\n" + caption
+        gain = f"{100 * found.detectable:.0f} points" if found.detectable <= 1 else "none, however large"
+        caption += f" Smallest gain found with 80 % power: {gain}."
+    missing = [f"{name}: {words}." for name, words in covered(found).items()]
+    return "\n".join([table(headers, rows, right=range(1, 9)), caption, *missing, *_strata(found)])
+
+
+def _strata(found: Comparison) -> list[str]:
+    """The arms' scores by what the training questions had covered, where that differs between questions."""
+    rows = {(row.value, row.arm): row for row in found.slices if row.slice == "stratum"}
+    kinds = list(dict.fromkeys(kind for kind, _ in rows))
+    if len(kinds) < 2:
+        return []
+    arms = [row.name for row in found.arms]
+    body = [
+        [KINDS.get(kind, kind), str(max(row.n for (k, _), row in rows.items() if k == kind)), *(_score(rows.get((kind, arm))) for arm in arms)]
+        for kind in kinds
+    ]
+    made = table([f"{found.metric} %, by kind", "questions", *arms], body, right=range(1, len(arms) + 2))
+    return ["", made, "The verdict pools these kinds of question as they stand."]
+
+
+def _score(row: SliceRow | None) -> str:
+    return share(row.mean) if row else NONE
 
 
 def _mean(frame: Any, column: str, scale: float, digits: int) -> str:
@@ -127,12 +140,14 @@ def _bullets(title: str, sentences: Sequence[str]) -> list[str]:
 
 def comparison_text(found: Comparison) -> str:
     rows = [
-        [d.arm, d.minus, f"{100 * d.estimate.mean:+.1f}", span(d.low, d.high), str(d.estimate.n)] for d in [*found.challengers, *found.against_base]
+        [d.arm, d.minus, signed(d.estimate.mean), points_span(d.low, d.high, NONE), str(d.estimate.n)]
+        for d in {(d.arm, d.minus): d for d in [*found.challengers, *found.against_base]}.values()
     ]
     rows += [
-        ["interaction", f"{i.rag} x {i.tuned}", f"{100 * i.estimate.mean:+.1f}", span(i.low, i.high), str(i.estimate.n)] for i in found.interactions
+        ["interaction", f"{i.rag} x {i.tuned}", signed(i.estimate.mean), points_span(i.low, i.high, NONE), str(i.estimate.n)]
+        for i in found.interactions
     ]
-    return table(["arm", "minus", "points", "simultaneous interval", "questions"], rows, right=range(2, 5))
+    return table(["arm", "minus", "points", "interval, all at once", "questions"], rows, right=range(2, 5))
 
 
 def scores_json(run: Run) -> list[dict[str, Any]]:
@@ -158,28 +173,30 @@ def scores_text(run: Run) -> str:
 
 
 def runs_json(runs: Path) -> list[dict[str, Any]]:
-    """The runs of a folder, newest first."""
-    found = []
-    for path in sorted(runs.glob("*/manifest.json"), key=lambda p: read_json(p)["began"], reverse=True):
-        manifest, decision = read_json(path), path.parent / "decision.json"
-        decided = read_json(decision) if decision.is_file() and manifest["status"] == "finished" else {}
-        found.append(
-            {
-                "run": str(path.parent),
-                "began": manifest["began"],
-                "status": manifest["status"],
-                "questions": manifest["data"]["questions"]["test"],
-                "verdict": decided.get("verdict"),
-                "recommend": decided.get("recommend"),
-            }
-        )
-    return found
+    """The runs of a folder, newest first; one whose manifest or decision cannot be read has the status "broken"."""
+    found = [_run_json(path.parent) for path in sorted(runs.glob("*/manifest.json"))]
+    return sorted(found, key=lambda row: str(row["began"] or ""), reverse=True)
+
+
+def _run_json(folder: Path) -> dict[str, Any]:
+    row = dict.fromkeys(["run", "began", "status", "questions", "verdict", "recommend"]) | {"run": str(folder)}
+    try:
+        manifest = read_json(folder / "manifest.json")
+        row |= {"began": manifest["began"], "status": manifest["status"], "questions": manifest["data"]["questions"]["test"]}
+        if row["status"] == "running" and not Run(folder).busy:
+            row["status"] = "stopped"  # killed, or the machine went down: nothing was left to say so
+        if row["status"] == "finished":
+            decided = read_json(folder / "decision.json")
+            row |= {"verdict": decided["verdict"], "recommend": decided["recommend"]}
+    except (InputError, MissingError, OSError, KeyError, TypeError):
+        row["status"] = "broken"
+    return row
 
 
 def runs_text(rows: Sequence[dict[str, Any]], runs: Path) -> str:
     if not rows:
         return f"No runs in {runs}/. Start one with: ragft run study.yaml"
-    body = [[row["run"], row["status"], str(row["questions"]), row["verdict"] or NONE, row["recommend"] or NONE] for row in rows]
+    body = [[row["run"], row["status"], str(row["questions"] or NONE), row["verdict"] or NONE, row["recommend"] or NONE] for row in rows]
     return table(["run", "status", "questions", "verdict", "recommended"], body, right=[2])
 
 
@@ -238,6 +255,16 @@ def names_json(what: str) -> list[dict[str, Any]]:
 
 def names_text(rows: Sequence[dict[str, Any]]) -> str:
     return table(["name", "what it is"], [[row["name"], row["summary"]] for row in rows])
+
+
+def findings_text(findings: Sequence[Finding]) -> str:
+    """What `ragft check` found, and every place that is wrong."""
+    lines = [table(["", "check", "found", "wanted"], [["ok" if f.ok else "WRONG", f.name, f.found, f.wanted or NONE] for f in findings])]
+    for finding in findings:
+        if finding.problems:
+            lines += ["", f"{finding.name}:", *(f"  - {problem}" for problem in finding.problems)]
+    wrong = sum(not finding.ok for finding in findings)
+    return "\n".join([*lines, "", f"{wrong} of {len(findings)} checks failed." if wrong else f"All {len(findings)} checks passed."])
 
 
 def checks_text(checks: Sequence[Check]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 logging.disable_progress_bar()
@@ -41,6 +41,12 @@ def load_model(folder: Path) -> Any:
     dtype = torch.bfloat16 if where.type == "cuda" else torch.float32
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa")
     return model.to(where).eval()
+
+
+def empty_model(folder: Path) -> Any:
+    """The folder's causal language model without its weights (on the meta device): its layers and their sizes, in a moment."""
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder, trust_remote_code=False), trust_remote_code=False)
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:

@@ -1,38 +1,56 @@
-"""Differences as sentences, for verdicts: plain numbers, what is higher and by how much, and the interval."""
+"""What was found as sentences, for verdicts: plain numbers, what is higher and by how much, and the interval."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ragft.compare import Difference
+from ragft.comparison import ArmRow, Comparison, Difference
+from ragft.numbers import percent, points, span
 
-
-def percent(share: float) -> str:
-    """ "5.4 %", "25 %"."""
-    return f"{round(100 * share, 1) + 0.0:g} %"
-
-
-def points(difference: float) -> str:
-    """A difference of shares in percentage points, with one decimal unless it is whole: "3 points", "1 point", "0.5 points"."""
-    value = round(100 * difference, 1) + 0.0  # + 0.0: no "-0"
-    return f"{value:g} point{'' if abs(value) == 1 else 's'}"
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """ "interval −0.5 to +7.3", in points."""
-    if low is None or high is None:
-        return "no interval can be given"
-    return f"interval {100 * low:+.1f} to {100 * high:+.1f}".replace("-", "−")
+KINDS = {
+    "trained-fact": "facts trained in other words",
+    "untrained-fact": "other facts of trained documents",
+    "untrained-document": "documents never trained on",
+    "unanswerable": "unanswerable questions",
+}  # the strata of domain.splits
 
 
 def says(difference: Difference) -> str:
     """ "raft scores 4.2 points higher than rag (interval +1.1 to +7.3)"."""
     mean = difference.estimate.mean
-    size = points(abs(mean))
+    size = points(mean)
     word = "the same as" if size == "0 points" else f"{size} {'higher' if mean > 0 else 'lower'} than"
-    return f"{difference.arm} scores {word} {difference.minus} ({interval(difference.low, difference.high)})"
+    bounds = "no interval can be given" if difference.low is None else f"interval {span(difference.low, difference.high)}"
+    return f"{difference.arm} scores {word} {difference.minus} ({bounds})"
 
 
 def listed(differences: Sequence[Difference]) -> str:
     """Several differences in one sentence, without its full stop."""
     return "; ".join(says(difference) for difference in differences)
+
+
+def coverage(row: ArmRow) -> str:
+    """What an arm's failed answers could change, without its full stop; "" where none failed."""
+    if not row.missing:
+        return ""
+    between = f"{percent(row.worst)} if all of them were wrong, {percent(row.best)} if all were right"
+    return f"{percent(row.missing)} of its answers failed: it would score {between}"
+
+
+def covered(found: Comparison) -> dict[str, str]:
+    """Arm -> its `coverage`, for the arms with failed answers."""
+    return {row.name: words for row in found.arms if (words := coverage(row))}
+
+
+def by_kind(found: Comparison, arm: str) -> str:
+    """An arm against the reference in each stratum, in one sentence; "" where there are not two strata to tell apart."""
+    rows = {(row.value, row.arm): row for row in found.slices if row.slice == "stratum"}
+    pairs = [(kind, rows.get((kind, arm)), rows.get((kind, found.reference))) for kind in dict.fromkeys(kind for kind, _ in rows)]
+    parts = [
+        f"{KINDS.get(kind, kind)} {100 * own.mean:.1f} against {100 * other.mean:.1f} % ({other.n} question{'s' * (other.n != 1)})"
+        for kind, own, other in pairs
+        if own and other
+    ]
+    if len(parts) < 2:
+        return ""
+    return f"By kind of question, {arm} against {found.reference}: {'; '.join(parts)}; the verdict pools them as they stand."

@@ -38,7 +38,8 @@ class Plan:
 def make_run(folder: Path, plan: Plan) -> Run:
     """A finished run but for the report: two questions a document, every fifth of them unanswerable."""
     run = Run(folder)
-    study = Study(domain=str(folder / "nowhere"), name=f"works{plan.text}", arms=plan.arms, seeds=plan.seeds, embedder=None, needs=plan.needs)
+    name = " ".join(f"works{plan.text}".split())  # a name becomes a folder, and so is one line
+    study = Study(domain=str(folder / "nowhere"), name=name, arms=plan.arms, seeds=plan.seeds, embedder=None, needs=plan.needs)
     save_study(study, folder / "study.yaml")
     golds = [gold_of(plan, number) for number in range(2 * plan.documents)]
     write_jsonl(folder / "questions.jsonl", [Question(g.id, f"What is value {g.id}?{plan.text}") for g in golds])

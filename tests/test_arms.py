@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from typing import ClassVar
 
 import pytest
 
 from ragft import arms
 from ragft.arms import Composed
 from ragft.generation.echo import EchoGenerator
-from ragft.types import Chunk, Completion, Hit, Prompt, Question, Span
+from ragft.types import Chunk, Completion, Hit, Prompt, Question, Span, Usage
 
 PASSAGES = [
     Chunk("kova", Span("kova.md", 0, 9), "The Kova 30 has a maximum pressure of 42 bar.", "Kova 30"),
@@ -47,6 +49,33 @@ def test_open_book_answers_come_from_passages_and_keep_their_hits():
     assert found["q1"].text == "The Kova 30 has a maximum pressure of 42 bar."
     assert [hit.chunk.id for hit in found["q1"].hits] == ["kova", "vela"]
     assert "[1] Kova 30" in found["q1"].prompt
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt_cut", "answer_cut", "outcome"),
+    [
+        ("42 bar", False, False, "ok"),
+        ("42 bar and", False, True, "truncated"),
+        ("I don't know.", False, True, "abstained"),
+        ("I don't know.", True, False, "truncated"),
+        ("", True, False, "truncated"),
+    ],
+)
+def test_a_cut_prompt_is_no_refusal(text, prompt_cut, answer_cut, outcome):
+    assert arms.outcome_of(Completion(text, "", Usage(1, 1, 0.0, 0.0, 1), prompt_cut, answer_cut)) == outcome
+
+
+def test_latency_is_that_of_whole_single_questions():
+    class Slow(EchoGenerator):
+        asked: ClassVar[list[int]] = []
+
+        def complete(self, prompts):
+            self.asked.append(len(prompts))
+            time.sleep(0.01)
+            return super().complete(prompts)
+
+    seconds = arms.latencies(composed(Slow(), Fixed()), QUESTIONS)
+    assert Slow.asked == [1, 1, 1] and len(seconds) == 3 and all(0.01 <= s < 5 for s in seconds)
 
 
 def test_closed_book_arm_has_no_hits_and_refusals_are_outcomes():

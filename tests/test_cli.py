@@ -46,6 +46,7 @@ def test_run_prints_the_table_and_the_verdict_and_names_the_report(study_file, t
     for word in ("base", "oracle", "rag+lora", "raft", "Verdict:", "Because:", "Would change if:", "report.html"):
         assert word in out
     assert "[1/" in err and "answer raft seed 0" in err and "[1/" not in out
+    assert "4 test questions from 4 documents." in err and "Expect no gain over rag" in err and "Expect" not in out
 
 
 def test_json_is_json_and_nothing_else(finished, capsys):
@@ -124,7 +125,6 @@ def test_bad_input_is_said_before_a_model_is_loaded(study_file, domain_folder, c
     def never(*_: object, **__: object) -> None:
         raise AssertionError("nothing slow before the input is checked")
 
-    monkeypatch.setattr("ragft.models.find_model", never)
     monkeypatch.setattr("ragft.study.find_model", never)
     path = domain_folder / "questions.jsonl"
     path.write_text(path.read_text() + '{"question": "Broken?"\n')
@@ -153,7 +153,6 @@ def test_init_then_run_from_a_folder_of_documents(tmp_path, tiny_model, capsys, 
 
 def test_doctor_says_what_is_missing(capsys, monkeypatch):
     monkeypatch.setattr("ragft.doctor.NEEDED", ("torch", "no-such-package"))
-    monkeypatch.setattr("ragft.doctor.PACKAGED", {})
     code, out, _ = call(capsys, "doctor")
     assert code == 1
     assert "MISSING" in out and "no-such-package" in out and "make setup" in out

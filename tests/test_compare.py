@@ -12,6 +12,7 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 
 from ragft.compare import Comparison, compare, table_of
+from ragft.comparison import Level
 from ragft.errors import InputError
 
 SLOTS = {
@@ -82,6 +83,13 @@ def test_the_interaction_by_hand():
     assert found.estimate.seed_se**2 == pytest.approx(sum(max(v, pooled) for v in own) / 3)
 
 
+@pytest.mark.parametrize("other", [{"k": 8}, {"adapters": "of another rank"}, {"model": "another"}, {"format": "raft"}])
+def test_corners_that_differ_in_more_than_the_two_slots_give_no_interaction(other):
+    table = made(**FULL)
+    arms = tuple(replace(arm, **other) if arm.name == "rag+lora" else arm for arm in table.arms)
+    assert found_for(replace(table, arms=arms)).interactions == ()
+
+
 def test_several_interactions_share_alpha():
     table = made(**FULL, qlora=drawn(0.3, 3), rag_qlora=drawn(0.6, 3))
     arms = tuple(replace(arm, retriever="bm25", tuning="qlora") if arm.name == "rag+qlora" else arm for arm in table.arms)
@@ -122,6 +130,30 @@ def test_missing_seeds_are_told():
     found = found_for(made(**{**FULL, "raft": drawn(0.65, 2)}))
     assert pair(found, "raft").estimate.seeds == 2
     assert any("fewer than 3 seeds (raft 2)" in warning for warning in found.warnings)
+
+
+def test_fewer_than_three_seeds_are_told():
+    scores = {name: values[:2] for name, values in FULL.items()}
+    warning = next(w for w in found_for(made(**scores)).warnings if "seeds" in w)
+    assert "fewer than 3 seeds (lora 2, rag+lora 2, raft 2)" in warning
+    assert "Train with at least 3 seeds." in warning
+    assert not any("seeds" in w for w in found_for(made(**FULL)).warnings)
+    five = {name: drawn(0.5, 5) if len(values) == 3 else values for name, values in FULL.items()}
+    assert any("fewer than 5 seeds (raft 3); their" in w for w in found_for(made(**{**five, "raft": FULL["raft"]})).warnings)
+
+
+def test_more_than_four_tuned_challengers_are_told():
+    names = ["t1", "t2", "t3", "t4", "t5"]
+
+    def warnings(number, reference="rag"):
+        scores = {"rag": drawn(0.6), **{name: drawn(0.5, 3, seed=i) for i, name in enumerate(names[:number])}}
+        table = table_of(scores, DOCUMENTS, retriever={"rag": "bm25"}, tuning=dict.fromkeys(names, "lora"))
+        return [w for w in found_for(table, reference).warnings if "at once" in w]
+
+    assert warnings(4) == []
+    assert warnings(5)[0].startswith("5 tuned arms are compared at once (t1, t2, t3, t4, t5)")
+    assert "Choose the method on dev questions first, and compare at most 4." in warnings(5)[0]
+    assert warnings(5, reference="t5") == []  # four challengers
 
 
 def test_one_seed_everywhere_gives_tuned_arms_no_interval():
@@ -261,6 +293,22 @@ def test_q_values_are_those_of_statsmodels():
             p_values.append(2 * min(d.p_above_margin, 1 - d.p_above_margin))
     expected = multipletests(p_values, method="fdr_bh")[1]
     assert [row.q for row in found.slices if row.q is not None] == pytest.approx(list(expected))
+
+
+def test_the_level_of_answerable_questions_is_that_of_a_study_without_the_others():
+    table = made(**FULL)
+    strata = tuple("unanswerable" if i % 4 == 0 else "trained-fact" for i in range(60))
+    found = found_for(replace(table, strata=strata))
+    alone = found_for(table.restrict(np.arange(60) % 4 != 0))
+    for row in alone.arms:
+        assert found.row(row.name).answerable == Level(row.estimate.mean, row.low, row.high)
+        assert found.row(row.name).estimate == found_for(table).row(row.name).estimate  # the score itself pools all questions
+    values = FULL["base"][0] - FULL["oracle"][0]
+    kept = np.arange(60) % 4 != 0
+    assert (found.closed_book.arm, found.closed_book.minus) == ("base", "oracle")
+    assert found.closed_book.estimate.mean == pytest.approx(values[kept].mean())
+    assert found_for(made(rag=FULL["rag"], base=FULL["base"])).closed_book is None
+    assert found_for(made(rag=FULL["rag"], oracle=FULL["oracle"])).closed_book is None
 
 
 # ── records ──────────────────────────────────────────────────────────────────────────────────────────────────────────

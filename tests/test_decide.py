@@ -12,13 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragft.compare import MAX_MISSING, ArmRow, Comparison, Difference, compare, table_of
+from ragft.compare import compare
+from ragft.comparison import MAX_MISSING, ArmRow, Comparison, Difference, Level, SliceRow
 from ragft.cost import Prices, arm_cost
 from ragft.decide import NEEDS, VERDICTS, ArmFacts, decide
+from ragft.domain.splits import STRATA
 from ragft.errors import InputError
+from ragft.numbers import percent, points
 from ragft.rules import CANNOT_READ
+from ragft.scoretable import UNANSWERABLE, table_of
 from ragft.stats import Estimate
-from ragft.words import interval, percent, points, says
+from ragft.words import KINDS, coverage, says
 
 RETRIEVER = {"rag": "bm25", "rag+lora": "bm25", "oracle": "oracle", "raft": "bm25", "rag-dense": "dense"}
 TUNING = {"lora": "lora", "rag+lora": "lora", "raft": "lora"}
@@ -30,9 +34,10 @@ def right(*tenths: int) -> np.ndarray:
     return np.array([[float(i % EACH < t) for i in range(QUESTIONS)] for t in tenths])
 
 
-def study(reference: str = "rag", margin: float = 0.03, **arms: np.ndarray) -> Comparison:
+def study(reference: str = "rag", margin: float = 0.03, strata: tuple[str, ...] = (), **arms: np.ndarray) -> Comparison:
     scores = {name.replace("_", "+"): values for name, values in arms.items()}
     table = table_of(scores, [f"d{i // EACH}" for i in range(QUESTIONS)], retriever=RETRIEVER, tuning=TUNING, format={"raft": "raft"})
+    table = replace(table, strata=strata or table.strata)
     return compare(table, metric="match", reference=reference, margin=margin, alpha=0.025)
 
 
@@ -98,7 +103,8 @@ def difference(arm, low, high, minus="rag", **known):
 def record(*challengers, against_base=(), margin=0.03, rows=0.6, ceiling=None) -> Comparison:
     names = ["rag", *(d.arm for d in challengers), *([ceiling.arm] if ceiling else [])]
     estimate = Estimate(rows, 0.02, 0.0, 30.0, 300, 31, 1, question_df=30.0)
-    arms = tuple(ArmRow(name, estimate, rows - 0.04, rows + 0.04, (rows,), 0.0, rows, rows) for name in names)
+    level = Level(rows, rows - 0.04, rows + 0.04)
+    arms = tuple(ArmRow(name, estimate, rows - 0.04, rows + 0.04, (rows,), 0.0, rows, rows, level) for name in names)
     family = tuple(d.arm for d in challengers)
     return Comparison("match", "rag", margin, 0.025, 300, 31, family, arms, challengers, tuple(against_base), ceiling, (), (), 0.08)
 
@@ -150,13 +156,55 @@ def test_equally_bad_is_never_good_enough(rows):
 def test_cannot_read_names_the_score_with_the_gold_passages():
     decision = verdict_of(study(base=right(0), oracle=right(1), rag=right(1), lora=right(0, 0, 0)))
     assert decision.because[0].startswith(
-        "This model cannot read this corpus: no arm reaches 25 %. Even with the gold passages in front of it, it scores 10 %."
+        "This model cannot read this corpus: no arm reaches 25 % on the questions that the documents answer. "
+        "Even with the gold passages in front of it, it scores 10 % on them. That says nothing about RAG"
     )
     assert decision.would_change_if == ("No margin, need or price changes it while this stands.",)
 
 
 def test_cannot_read_holds_without_an_interval_too():
-    assert "cannot read" in verdict_of(study(rag=right(1), lora=right(1))).because[0]
+    assert "cannot read" in verdict_of(study(rag=right(1), oracle=right(1), lora=right(1))).because[0]
+
+
+def test_without_gold_passages_reading_is_not_blamed():
+    """Nobody was handed the evidence: the retriever may be the fault."""
+    decision = verdict_of(study(base=right(0), rag=right(1), lora=right(1, 1, 1), rag_lora=right(1, 1, 1)))
+    assert (decision.verdict, decision.recommend) == ("undecided", "rag")
+    assert "cannot read" not in decision.because[0]
+    assert decision.because[0].startswith("No arm reaches 25 % on the questions that the documents answer")
+    assert "reading cannot be told from retrieval: add evidence to the test questions" in decision.because[0]
+
+
+THIRD = tuple(UNANSWERABLE if i % 3 == 0 else "trained-fact" for i in range(QUESTIONS))
+
+
+def refusing(every: int, *more: int) -> np.ndarray:
+    """Right on all unanswerable questions, which refusing is enough for, and on one in `every` of the others."""
+    return np.array([[float(i % 3 == 0 or i % n == 1) for i in range(QUESTIONS)] for n in (every, *more)])
+
+
+def test_a_model_that_refuses_everything_cannot_read():
+    """A third of the questions is unanswerable, so all arms score above 33 %, and the oracle is right on 2 % of the rest."""
+    found = study(strata=THIRD, base=refusing(600), oracle=refusing(75), rag=refusing(150), lora=refusing(300, 300, 300))
+    assert min(row.low for row in found.arms) > CANNOT_READ
+    decision = verdict_of(found, facts(oracle={"abstention_rate": 0.96}))
+    assert (decision.verdict, decision.recommend) == ("undecided", "rag")
+    assert "This model cannot read this corpus" in decision.because[0]
+    assert "it scores 2 % on them, and it declines to answer 96 % of them. That says nothing about RAG" in decision.because[0]
+    assert "Retrieval is not the bottleneck" not in " ".join(decision.because)
+
+
+def test_an_arm_that_learned_to_read_lifts_the_block_and_the_bottleneck_is_named():
+    decision = verdict_of(study(strata=THIRD, base=refusing(600), oracle=refusing(51), rag=refusing(102), raft=refusing(2, 2, 2)))
+    assert (decision.verdict, decision.recommend) == ("adopt-both", "raft")
+    assert "Reading is the bottleneck" in " ".join(decision.because)
+
+
+def test_questions_without_an_answer_cannot_show_that_a_model_reads():
+    """Nothing but unanswerable questions: neither gate has anything to rest on."""
+    decision = verdict_of(study(strata=(UNANSWERABLE,) * QUESTIONS, base=right(1), oracle=right(1), rag=right(1), lora=right(1, 1, 1)))
+    assert "cannot read" not in " ".join(decision.because)
+    assert decision.verdict == "equivalent"
 
 
 @pytest.mark.parametrize("arm", ["base", "oracle", "rag", "rag_lora"])
@@ -211,14 +259,13 @@ def test_numbers_in_words():
     assert [points(x) for x in (0.03, 0.01, -0.01, 0.0, -0.00001, 0.0421)] == [
         "3 points",
         "1 point",
-        "-1 point",
+        "1 point",
         "0 points",
         "0 points",
         "4.2 points",
     ]
     assert [percent(x) for x in (0.25, 0.0541, 0.0)] == ["25 %", "5.4 %", "0 %"]
-    assert interval(-0.0421, 0.1) == "interval −4.2 to +10.0"
-    assert interval(None, 0.1) == "no interval can be given"
+    assert says(replace(difference("raft", 0.01, 0.07), low=None, high=None)) == "raft scores 4 points higher than rag (no interval can be given)"
     assert says(difference("raft", 0.01, 0.07)) == "raft scores 4 points higher than rag (interval +1.0 to +7.0)"
     assert says(difference("base", -0.07, -0.01)) == "base scores 4 points lower than rag (interval −7.0 to −1.0)"
     assert says(difference("raft", -0.02, 0.02)) == "raft scores the same as rag (interval −2.0 to +2.0)"
@@ -230,7 +277,28 @@ def test_the_gates_say_where_the_bottleneck_is():
 
     assert "Better retrieval could still help: with the gold passages the model scores 90 %, with rag 60 %." in because(9, 6)
     assert "Retrieval is not the bottleneck: the gold passages bring less than 3 points over rag." in because(6, 6)
-    assert "Reading is the bottleneck: with the gold passages the model scores 20 %." in because(2, 1)
+    assert "Reading is the bottleneck: with the gold passages the model scores 20 % on the questions that the documents answer." in because(2, 1)
+
+
+def test_the_closed_book_gate_says_that_nothing_is_needed():
+    def because(base, oracle, lora=8):
+        return " ".join(verdict_of(study(base=right(base), oracle=right(oracle), rag=right(8), lora=right(lora, lora, lora))).because)
+
+    said = "The model alone is near its ceiling: on the questions that the documents answer, base scores 80 %, and the gold passages bring less than 3 points more."
+    assert said in because(8, 8)
+    assert "near its ceiling" not in because(7, 8)
+    assert "near its ceiling" not in because(8, 8, lora=10)  # something does help
+    assert "near its ceiling" not in because(1, 1)  # it cannot read
+
+
+def test_the_closed_book_gate_looks_at_answerable_questions_only():
+    """Base refuses all, oracle answers all: equally many right, but on other questions."""
+    base = np.array([[float(i % 3 == 0) for i in range(QUESTIONS)]])
+    oracle = np.array([[float(i % 3 == 1) for i in range(QUESTIONS)]])
+    found = study(strata=THIRD, base=base, oracle=oracle, rag=oracle)
+    assert found.row("base").estimate.mean == found.row("oracle").estimate.mean
+    assert found.closed_book.estimate.mean == pytest.approx(-0.5)
+    assert "near its ceiling" not in " ".join(verdict_of(found).because)
 
 
 def test_interactions_are_told_both_ways():
@@ -246,6 +314,53 @@ def test_notes_and_warnings_are_passed_on():
     decision = verdict_of(study(rag=right(6)), notes=["No tested fact has a training question."])
     assert decision.because[-1] == "No tested fact has a training question."
     assert (decision.model, decision.metric, decision.margin, decision.alpha, decision.reference) == ("tiny", "match", 0.03, 0.025, "rag")
+    assert verdict_of(study(rag=right(6)), warnings=["Something changed."]).warnings[0] == "Something changed."
+
+
+HALVES = ("trained-fact", "untrained-document") * (QUESTIONS // 2)
+
+
+def halves(*shares: tuple[int, int]) -> np.ndarray:
+    """A row a seed: so many of five right on the questions of even numbers, and on those of odd ones."""
+    return np.array([[float((i // 2) % 5 < (even, odd)[i % 2]) for i in range(QUESTIONS)] for even, odd in shares])
+
+
+def test_the_reasons_tell_the_kinds_of_question_apart():
+    decision = verdict_of(study(strata=HALVES, base=halves((0, 0)), rag=halves((2, 3)), raft=halves((5, 3), (5, 3), (5, 3))))
+    assert decision.recommend == "raft"
+    assert decision.because[-1] == (
+        "By kind of question, raft against rag: facts trained in other words 100.0 against 40.0 % (300 questions); "
+        "documents never trained on 60.0 against 60.0 % (300 questions); the verdict pools them as they stand."
+    )
+
+
+def test_where_the_reference_is_kept_the_best_tuned_arm_is_set_against_it():
+    lora, both = halves(*[(3, 0)] * 3), halves(*[(3, 1)] * 3)
+    decision = verdict_of(study(strata=HALVES, base=halves((0, 0)), rag=halves((2, 3)), lora=lora, rag_lora=both))
+    assert decision.recommend == "rag"
+    assert decision.because[-1].startswith("By kind of question, rag+lora against rag: facts trained in other words 60.0 against 40.0 %")
+
+
+@pytest.mark.parametrize("strata", [(), ("trained-fact",) * QUESTIONS])
+def test_one_kind_of_question_is_not_told_apart(strata):
+    assert "By kind of question" not in " ".join(verdict_of(study(strata=strata, rag=right(6), rag_lora=right(8, 8, 8))).because)
+
+
+def test_a_kind_of_one_question_and_a_kind_without_words():
+    rows = [SliceRow("stratum", kind, arm, 1, 0.5, None, None, None, None) for kind in ("of mine", "trained-fact") for arm in ("rag", "raft")]
+    found = replace(record(difference("raft", 0.05, 0.2)), slices=tuple(rows))
+    assert "of mine 50.0 against 50.0 % (1 question);" in verdict_of(found).because[-1]
+
+
+def test_every_stratum_has_its_words():
+    assert set(KINDS) == set(STRATA)
+    assert UNANSWERABLE in STRATA
+
+
+def test_what_failed_answers_could_change_in_words():
+    row = replace(record().row("rag"), missing=0.04, worst=0.58, best=0.62)
+    assert coverage(row) == "4 % of its answers failed: it would score 58 % if all of them were wrong, 62 % if all were right"
+    assert coverage(record().row("rag")) == ""
 
 
 # ── needs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -259,6 +374,9 @@ def test_notes_and_warnings_are_passed_on():
         ("p95_latency_seconds", 1.5, ArmFacts("bm25", None), False),
         ("false_answer_rate", 0.1, ArmFacts("bm25", None, None, None, 0.4), True),
         ("false_answer_rate", 0.4, ArmFacts("bm25", None, None, None, 0.4), False),
+        ("abstention_rate", 0.1, ArmFacts("bm25", None, abstention_rate=0.4), True),
+        ("abstention_rate", 0.4, ArmFacts("bm25", None, abstention_rate=0.4), False),
+        ("abstention_rate", 0.4, ArmFacts("bm25", None), False),
         ("citations", True, ArmFacts(None, "lora"), True),
         ("citations", False, ArmFacts(None, "lora"), False),
         ("citations", True, ArmFacts("bm25", "lora"), False),
@@ -268,6 +386,12 @@ def test_notes_and_warnings_are_passed_on():
 )
 def test_needs(need, asked, arm, unmet):
     assert bool(NEEDS[need](arm, asked)) == unmet
+
+
+def test_an_arm_that_refuses_too_much_is_excluded():
+    decision = verdict_of(record(difference("raft", 0.05, 0.2)), facts(raft={"abstention_rate": 0.25}), needs={"abstention_rate": 0.1})
+    assert decision.excluded == {"raft": ("it declines to answer 25 % of the questions that the documents answer, where 10 % is allowed",)}
+    assert "abstention_rate was not measured for rag" in " ".join(decision.warnings)
 
 
 def test_an_unknown_need_is_an_error_with_a_suggestion():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from ragft import diagnosis
-from ragft.compare import Difference, Interaction
+from ragft.compare import Difference, Interaction, compare, table_of
 from ragft.cost import BreakEven
 from ragft.diagnosis import PARTS, choose_examples, marked, part_of
 from ragft.stats import Estimate
@@ -74,8 +75,8 @@ def test_the_cost_of_the_length_rule_in_words():
     counts = {part.key: 0 for part in PARTS}
     brief, wordy = diagnosis.Losses("lora", 4, 1, counts | {"right": 4}), diagnosis.Losses("rag", 4, 1, counts | {"right": 1, "wordy": 1, "wrong": 2})
     assert diagnosis.form_words([brief]) == ""
-    said = diagnosis.form_words([brief, wordy]).replace("\N{NO-BREAK SPACE}", " ")
-    assert "rag 25.0 % (with them it would have 50.0 % right)" in said and "lora" not in said
+    said = diagnosis.form_words([brief, wordy])
+    assert "rag 25 % (with them it would have 50 % right)" in said and "lora" not in said
 
 
 def gold(key: str, answerable: bool = True) -> Gold:
@@ -170,3 +171,22 @@ def test_break_even_in_words():
     above, below = BreakEven("lora", "rag", 50.0, "above"), BreakEven("lora", "rag", 50.0, "below")
     assert "above 50 questions" in diagnosis.break_even_words(above, 100)
     assert [diagnosis.break_even_words(even, 100).endswith("the cheaper one.") for even in (above, below)] == [True, False]
+
+
+# ── the ladder ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("rag", "oracle", "said"),
+    [
+        ([1, 0] * 6, [1, 1] * 6, "the most that better retrieval alone could bring"),
+        ([1, 0] * 6, [0, 1] * 6, "whether better retrieval would bring anything cannot be told"),
+        ([1, 0] * 600, [1, 0] * 600, "better retrieval alone would bring nothing that matters"),
+    ],
+)
+def test_what_the_gold_passages_say_of_retrieval_is_no_more_than_the_interval_does(rag, oracle, said):
+    table = table_of(
+        {"rag": np.array(rag), "oracle": np.array(oracle)}, [f"d{i}" for i in range(len(rag))], retriever={"rag": "bm25", "oracle": "oracle"}
+    )
+    found = compare(table, metric="match", reference="rag", margin=0.03, alpha=0.025)
+    assert any(said in sentence for sentence in diagnosis.ladder(found, None))

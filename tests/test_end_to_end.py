@@ -22,7 +22,7 @@ DOMAIN = ROOT / "data" / "tarnbeck"
 def model():
     from ragft.models import find_model
 
-    return find_model("smollm2-135m-instruct")
+    return find_model("smollm2-135m-instruct", "generator")
 
 
 def test_gguf_weights_load_as_safetensors_and_the_model_speaks(model):
@@ -31,7 +31,7 @@ def test_gguf_weights_load_as_safetensors_and_the_model_speaks(model):
 
     assert (model.folder / "model.safetensors").is_file()
     answer = load_generator(model.folder, None, 16).complete([closed_book("What is the capital of France?", "en")])[0]
-    assert "Paris" in answer.text and not answer.cut
+    assert "Paris" in answer.text and not answer.answer_cut
 
 
 def test_a_damaged_cache_is_converted_again(model, tmp_path, monkeypatch):
@@ -54,7 +54,7 @@ def test_a_damaged_cache_is_converted_again(model, tmp_path, monkeypatch):
         shutil.copytree(model.folder, folder, dirs_exist_ok=True)
 
     monkeypatch.setattr(gguf, "_convert", convert)
-    assert find_model("smollm2-135m-instruct").folder == copy
+    assert find_model("smollm2-135m-instruct", "generator").folder == copy
     assert calls == ["SmolLM2-135M-Instruct.Q4_1.gguf"]
 
 
@@ -93,3 +93,13 @@ def test_a_short_study_on_the_bundled_domain(tmp_path):
     assert (scores["outcome"] != "error").all()
     assert result.decision.verdict in VERDICTS
     assert (result.run.folder / "report.html").stat().st_size > 20_000
+
+
+@pytest.mark.parametrize("name", ["tarnbeck", "hollinbeck", "luwu-zh", "general"])
+def test_a_bundled_domain_passes_its_check_with_the_model(name):
+    """What `ragft check data/NAME --limit 40` prints; the figures for all questions are in the domain's README."""
+    from ragft.probe import check_domain
+    from ragft.progress import Silent
+
+    wrong = [finding for finding in check_domain(ROOT / "data" / name, Silent(), limit=40) if not finding.ok]
+    assert wrong == []

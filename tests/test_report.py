@@ -197,6 +197,16 @@ def test_failed_answers_are_shown_as_such(hostile):
     assert "failed, or not scored" in hostile.page.text
 
 
+def test_what_failed_answers_could_change_is_said(hostile, full):
+    for text in (hostile.page.text, hostile.markdown):
+        found = re.search(
+            r"rag ?: 5 % of its answers failed: it would score ([\d.]+) % if all of them were wrong, ([\d.]+) % if all were right\.", text
+        )
+        assert float(found[2]) - float(found[1]) == pytest.approx(5)
+    assert "Missing answers" in hostile.page.text
+    assert "answers failed" not in full.page.text and "answers failed" not in full.markdown
+
+
 def test_needs_that_are_not_met_are_named(hostile):
     assert "lora : without passages it has nothing to cite" in hostile.page.text
     assert "- lora: without passages it has nothing to cite" in hostile.markdown

@@ -47,6 +47,14 @@ def test_a_study_is_read_and_its_domain_is_found_beside_it(tmp_path):
         (GOOD + "needs: {p95_latency: 3}\n", 7, "Did you mean 'p95_latency_seconds'?"),
         (GOOD.replace("0.05", "two"), 6, "margin: Input should be a valid number"),
         (GOOD + "seeds: [0, 0]\n", 7, "seeds must be different"),
+        (GOOD + "seeds: [-1]\n", 7, "greater than or equal to 0"),
+        (GOOD + "name: a/b\n", 7, "name 'a/b': a name becomes a folder; leave out slashes"),
+        (GOOD + "name: ../x\n", 7, "name '../x': a name becomes a folder"),
+        (GOOD + 'name: "a\\nb"\n', 7, "line breaks"),
+        (GOOD + f"name: {'x' * 300}\n", 7, "make it shorter"),
+        (GOOD.replace("rag:", "../rag:"), 4, "arm '../rag': a name becomes a folder"),
+        ("domain: .\narms: [{rag: {}}]\n", 2, "arms is a list of names"),
+        (GOOD + "k: 2025-13-01\n", 1, "broken YAML (month must be in 1..12)"),
         (GOOD + "chunk_overlap: 200\n", 7, "must be less than chunk_tokens"),
         ("domain: [\n", 2, "broken YAML"),
         ("- a\n", 1, "a study is a list of `key: value` lines"),
@@ -59,6 +67,38 @@ def test_mistakes_name_file_line_and_remedy(tmp_path, text, line, message):
     assert str(caught.value).startswith(f"{path}:{line}: ")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_study_that_is_not_utf_8_says_how_to_convert_it(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_bytes(GOOD.encode() + b"# caf\xe9\n")
+    with pytest.raises(InputError, match=rf"^{path}:7: not UTF-8 \(byte 0xe9\).*iconv"):
+        load_study(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["margin=["], "--set margin=[: the value is broken YAML"),
+        (["k=2025-13-01"], "--set k=2025-13-01: the value is broken YAML"),
+        (["margin=two"], "--set margin=two: margin: Input should be a valid number"),
+        (["k=3", "arms.rag.kk=3", "alpha=0.1"], "--set arms.rag.kk=3: unknown key 'kk'"),
+        (["arms.rga.k=3"], "--set arms.rga.k=3: unknown arm 'rga'. Did you mean 'rag'?"),
+        (["name=a/b"], "--set name=a/b: name 'a/b': a name becomes a folder"),
+        (["k=0", "k=-1"], "--set k=-1: k: Input should be greater"),
+    ],
+)
+def test_bad_set_is_named_and_not_a_line_of_the_file(tmp_path, changes, message):
+    with pytest.raises(InputError) as caught:
+        load_study(written(tmp_path, GOOD), changes)
+    assert str(caught.value).startswith(message)
+
+
+def test_line_of_the_file_is_to_blame_where_it_is_wrong_without_any_set(tmp_path):
+    path = written(tmp_path, GOOD.replace("0.05", "two"))
+    with pytest.raises(InputError, match=rf"^{path}:6: margin"):
+        load_study(path, ["k=3"])
+    assert load_study(path, ["margin=0.1"]).margin == 0.1
 
 
 def test_missing_study_says_how_to_make_one(tmp_path):

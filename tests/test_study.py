@@ -6,14 +6,17 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from ragft import scoring
+from ragft import manifest, scoring
+from ragft.cost import Prices
 from ragft.decide import VERDICTS
-from ragft.errors import BusyError, InputError
+from ragft.errors import BusyError, InputError, MismatchError
 from ragft.store import file_sha256, read_json, read_jsonl_as
 from ragft.study import load_result, prepare, run
 from ragft.types import OUTCOMES, Answer
+from ragft.units import LATENCY_QUESTIONS
 
 ARMS = ["base", "oracle", "rag", "lora", "rag+lora", "raft"]
 
@@ -76,6 +79,27 @@ def test_outcomes_add_up_in_every_arm_and_seed(finished):
         assert len(part) == result.comparison.questions
 
 
+def test_latency_is_measured_on_single_questions_not_on_batches(finished):
+    _, result, _ = finished
+    facts = scoring.arm_facts(result.run, "match", Prices())
+    for arm in ARMS:
+        seconds = read_json(result.run.seed_folder(arm, 0) / "latency.json")["seconds"]
+        assert len(seconds) == min(LATENCY_QUESTIONS, result.comparison.questions)
+        assert facts[arm].p95_latency_seconds == pytest.approx(np.quantile(seconds, 0.95))
+    assert not (result.run.seed_folder("lora", 1) / "latency.json").exists()
+
+
+def test_other_code_that_shapes_answers_is_another_run(tmp_path):
+    package = tmp_path / "ragft"
+    shutil.copytree(Path(manifest.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    before = manifest.code_sha256(package)
+    assert before == manifest.code_sha256(Path(manifest.__file__).parent)
+    (package / "cli.py").write_text("")
+    assert manifest.code_sha256(package) == before
+    (package / "tuning" / "train.py").write_text("")
+    assert manifest.code_sha256(package) != before
+
+
 def test_rag_lora_uses_the_index_of_rag_and_the_adapters_of_lora(finished):
     _, result, _ = finished
     fit = {name: read_json(result.run.seed_folder(name, 1 if "lora" in name else 0) / "fit.json") for name in ("rag", "lora", "rag+lora")}
@@ -125,6 +149,17 @@ def test_another_margin_decides_anew_in_the_same_run(finished, tmp_path):
     again = run(study.model_copy(update={"margin": 0.2}), tmp_path / "runs")
     assert again.run.folder.name == result.run.folder.name
     assert again.decision.margin == 0.2
+    assert any(w.startswith("margin changed after answers were seen: 3 -> 20 points.") for w in again.decision.warnings)
+    assert not any("answers were seen" in w for w in run(study, tmp_path / "runs").decision.warnings)
+
+
+def test_the_share_of_refused_answerable_questions_is_measured(finished):
+    _, result, _ = finished
+    golds = {gold.id: gold for gold in scoring.read_gold(result.run)}
+    for arm, facts in scoring.arm_facts(result.run, "match", Prices()).items():
+        answers = [a for seed in result.run.seeds(arm) for a in read_jsonl_as(Answer, result.run.seed_folder(arm, seed) / "answers.jsonl")]
+        asked = [a.outcome == "abstained" for a in answers if golds[a.question].answers and a.outcome != "error"]
+        assert facts.abstention_rate == pytest.approx(np.mean(asked))
 
 
 def test_changed_corpus_is_another_run(finished, tmp_path):
@@ -234,3 +269,28 @@ def test_arms_of_different_chunks_are_not_paired(finished, tmp_path):
 
     with pytest.raises(MismatchError, match="same index"):
         scoring.score_table(Run(tmp_path / "run"), study.metric, study.reference)
+
+
+def test_arms_that_were_asked_in_different_words_are_not_paired(finished, tmp_path):
+    _, result, _ = finished
+    folder = tmp_path / "copy"
+    shutil.copytree(result.run.folder, folder)
+    path = folder / "arms" / "rag+lora" / "seed-0" / "answers.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").replace("Question: ", "Please: "), encoding="utf-8")
+    copy = load_result(folder).run
+    scoring.score_run(copy)
+    with pytest.raises(MismatchError, match=r"rag and rag\+lora were asked .* in different words"):
+        scoring.score_table(copy, "match", "rag")
+
+
+def test_scores_of_a_metric_that_is_not_there_now_are_kept(finished, tmp_path):
+    _, result, _ = finished
+    folder = tmp_path / "copy"
+    shutil.copytree(result.run.folder, folder)
+    path = folder / "arms" / "base" / "seed-0" / "scores.jsonl"
+    path.write_text(path.read_text().replace('"match"', '"of_a_plugin": 1.0, "match"'))
+    with pytest.raises(InputError, match="of_a_plugin"):
+        scoring.score_run(load_result(folder).run)
+    path.write_text('{"torn')
+    scoring.score_run(load_result(folder).run)
+    assert "match" in path.read_text()

@@ -13,13 +13,19 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
+from ragft.errors import InputError
 from ragft.settings import save_study
 from ragft.store import AnswerLog, Run, read_jsonl_as, write_json
 from ragft.study import run
 from ragft.types import Answer, FitReport
 
 KILLS = 5
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def answer(question: str, batch: int) -> Answer:
@@ -98,15 +104,41 @@ def test_log_refuses_another_batch_than_planned(tmp_path):
         AnswerLog(tmp_path / "answers.jsonl", [["a", "b"]]).append(0, [answer("a", 0)])
 
 
-def test_failed_build_leaves_no_artifact(tmp_path):
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        OSError("200000 requested and 12784 written"),  # numpy's, without a number
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_full_disk_leaves_no_artifact_and_names_the_folder(tmp_path, error):
     store = Run(tmp_path)
 
     def broken(folder: Path) -> FitReport:
         (folder / "half.bin").write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise error
 
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match=rf"^{tmp_path}/artifacts: the disk is full"):
         store.artifact("index", "k", broken)
+    assert list((tmp_path / "artifacts").iterdir()) == []
+
+
+def test_failed_build_leaves_no_artifact(tmp_path):
+    def broken(folder: Path) -> FitReport:
+        raise SafetensorError("Error while serializing: something else (os error 2)")
+
+    with pytest.raises(SafetensorError, match="something else"):
+        Run(tmp_path).artifact("adapter", "k", broken)
+    assert list((tmp_path / "artifacts").iterdir()) == []
+
+
+def test_draft_is_not_what_a_full_disk_names(tmp_path, monkeypatch):
+    """artifact.json is written into a draft that is gone when the line is read."""
+    monkeypatch.setattr("ragft.store.os.fsync", full)
+    with pytest.raises(InputError, match=rf"^{tmp_path}/artifacts: the disk is full"):
+        Run(tmp_path).artifact("index", "k", lambda folder: FitReport(1.0, 2))
     assert list((tmp_path / "artifacts").iterdir()) == []
 
 
@@ -131,24 +163,26 @@ def test_artifact_is_built_once_and_rebuilt_when_a_file_changes(tmp_path):
 def test_write_leaves_the_old_file_when_the_disk_is_full(tmp_path, monkeypatch):
     path = tmp_path / "decision.json"
     write_json(path, {"old": True})
-
-    def full(_: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     monkeypatch.setattr("ragft.store.os.fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match=rf"^{tmp_path}: the disk is full"):
         write_json(path, {"new": True})
     assert "old" in path.read_text()
     assert [p.name for p in tmp_path.iterdir()] == ["decision.json"]
 
 
+def test_answers_say_which_folder_is_full(tmp_path, monkeypatch):
+    monkeypatch.setattr("ragft.store.os.fsync", full)
+    with pytest.raises(InputError, match=rf"^{tmp_path}: the disk is full"):
+        AnswerLog(tmp_path / "answers.jsonl", [["a"]]).append(0, [answer("a", 0)])
+
+
 def test_full_disk_is_one_line_on_the_command_line(tmp_path, monkeypatch, capsys):
     from ragft import cli
 
-    def full(*_: object, **__: object) -> None:
+    def no_room(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "answers.jsonl"))
 
-    monkeypatch.setattr("ragft.study.load_study", full)
+    monkeypatch.setattr("ragft.study.load_study", no_room)
     assert cli.main(["run", "study.yaml"]) == 1
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1

@@ -87,6 +87,7 @@ def load_domain(folder: Path | str) -> Domain:
             fact=r.fact,
             wording=r.wording,
             kind=r.kind,
+            reason=r.reason,
             question=r.question,
             stratum=splits.stratum(bool(r.answers), r.fact, clusters[r.id], facts, trained),
         )

@@ -137,8 +137,9 @@ class Draft:
 
 
 def _document(line: dict[str, Any]) -> str:
-    pieces = line.get("evidence") or []
-    return line.get("document") or (str(pieces[0].get("document", "")) if pieces and isinstance(pieces[0], dict) else "")
+    first = next(iter(line.get("evidence") or []), None)
+    first = first[0] if isinstance(first, list) and first else first
+    return line.get("document") or (str(first.get("document", "")) if isinstance(first, dict) else "")
 
 
 def _unix(text: str) -> str:

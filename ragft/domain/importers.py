@@ -16,10 +16,10 @@ from typing import Any
 
 from ragft.domain import splits
 from ragft.domain.draft import Draft, check_free, write_draft
-from ragft.domain.loaders import read_text
 from ragft.domain.sentences import sentence_around
 from ragft.domain.tables import TableQuestion, read_questions
 from ragft.errors import InputError, MissingError, unknown
+from ragft.files import read_text
 
 
 def import_data(kind: str, file: Path, folder: Path) -> Path:
@@ -186,6 +186,8 @@ def _with_evidence(question: TableQuestion, contexts: dict[str, str]) -> dict[st
 
 def _placed(piece: Any, contexts: dict[str, str]) -> Any:
     """A piece of evidence without a document belongs to the line's context that holds its quote."""
+    if isinstance(piece, list):
+        return [_placed(place, contexts) for place in piece]
     if not isinstance(piece, dict) or "document" in piece:
         return piece
     flat = " ".join(str(piece.get("quote", "")).split())

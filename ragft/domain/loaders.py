@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ragft.errors import InputError, MissingError
+from ragft.files import read_text
 from ragft.types import Document
 
 MAX_DOCUMENT_BYTES = 10_000_000  # beyond it one document is a data dump: its chunks would drown the rest
 MAX_FILE_BYTES = 200_000_000  # of files that hold more than one document's text: pictures, fonts, many records
 BLOCKS = "p div section article header footer main h1 h2 h3 h4 h5 h6 li ul ol table tr pre blockquote dt dd br".split()  # noqa: SIM905
-UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def load_documents(folder: Path) -> tuple[tuple[Document, ...], tuple[str, ...]]:
@@ -79,26 +79,6 @@ def _check_size(path: Path, size: int, allowed: int) -> None:
             f"{path}: {size / 1e6:.0f} MB is more than the {allowed / 1e6:.0f} MB allowed for one document. "
             "Split it into several files, or move it out of the corpus."
         )
-
-
-def read_text(path: Path) -> str:
-    """The file's text, without a byte-order mark, lines ended by `\\n`. Raises InputError when it is not UTF-8 text."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Check its permissions, or move it away.") from error
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        start = len(raw) - len(error.object) + error.start  # utf-8-sig counts from after a byte-order mark
-        line = raw[:start].count(b"\n") + 1
-        encoding = "UTF-16" if raw.startswith(UTF16) else "LATIN1"
-        raise InputError(
-            f"{path}:{line}: not UTF-8 (byte 0x{raw[start]:02x}). Convert it, for example: iconv -f {encoding} -t UTF-8 OLD > NEW"
-        ) from error
-    if "\0" in text:
-        raise InputError(f"{path}:{text[: text.index(chr(0))].count(chr(10)) + 1}: binary data in a text file. Move it out of the corpus.")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _title(text: str, name: str) -> str:

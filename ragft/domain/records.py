@@ -3,7 +3,8 @@
     {"id": "q17", "fact": "f4", "wording": 2, "kind": "exact-value", "split": "test", "question": "…", "answers": ["42 bar"],
      "evidence": [{"document": "pumps/kova.md", "quote": "…"}]}
 
-Only `question` and `answers` are required; an empty list of answers says that the corpus does not answer it.
+Only `question` and `answers` are required; an empty list of answers says that the corpus does not answer it. All pieces of
+evidence are needed to answer; where a piece stands in several places, a list of them says that any one is enough.
 `document` names the document a question belongs to where there is no evidence; `reason` says why it is unanswerable.
 """
 
@@ -14,7 +15,7 @@ import hashlib
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -44,6 +45,7 @@ class Record:
     wording: int
     kind: str
     split: Split | None
+    reason: str  # why it is unanswerable; "" = not given
 
 
 def read_records(path: Path, documents: Mapping[str, Document]) -> list[Record]:
@@ -93,7 +95,7 @@ def make_record(where: str, line: int, raw: dict[str, Any], quotes: Quotes) -> R
     split = raw.get("split")
     if split is not None and split not in SPLITS:
         raise InputError(f"{where}: {unknown('split', str(split), SPLITS)}")
-    for key in ("id", "fact", "kind"):
+    for key in ("id", "fact", "kind", "reason"):
         if not isinstance(raw.get(key, ""), str | int | None):
             raise InputError(f'{where}: "{key}" must be a text, such as "q17".')
     if type(raw.get("wording", 0)) is not int:
@@ -116,6 +118,7 @@ def make_record(where: str, line: int, raw: dict[str, Any], quotes: Quotes) -> R
         wording=raw.get("wording", 0),
         kind=_text(raw.get("kind")) or ("other" if answers else "unanswerable"),
         split=split,
+        reason=_text(raw.get("reason")),
     )
 
 
@@ -124,8 +127,14 @@ def _text(value: str | int | None) -> str:
 
 
 def _evidence(where: str, piece: Any, quotes: Quotes) -> Evidence:
+    """One piece: a quote, or a list of quotes any one of which is enough."""
+    places = piece if isinstance(piece, list) and piece else [piece]
+    return Evidence(tuple(span for place in places for span in _spans(where, place, quotes)))
+
+
+def _spans(where: str, piece: Any, quotes: Quotes) -> tuple[Span, ...]:
     if not isinstance(piece, dict):
-        raise InputError(f'{where}: a piece of evidence is {{"document": "…", "quote": "…"}}.')
+        raise InputError(f'{where}: a piece of evidence is {{"document": "…", "quote": "…"}}, or a list of such if any one is enough.')
     for key in piece:
         if key not in ("document", "quote"):
             raise InputError(f"{where}: {unknown('key of a piece of evidence', key, ('document', 'quote'))}")
@@ -133,13 +142,13 @@ def _evidence(where: str, piece: Any, quotes: Quotes) -> Evidence:
     if not isinstance(quote, str):
         raise InputError(f'{where}: the "quote" of a piece of evidence must be a text from the document.')
     if not quote.strip():
-        return Evidence((Span(document.id, 0, len(document.text)),))
+        return (Span(document.id, 0, len(document.text)),)
     spans = quotes.find(document.id, quote)
     if not spans:
         raise InputError(
             f"{where}: the evidence is not in {document.id}: «{shorten(quote.strip())}». Copy the quote from the document, letter for letter."
         )
-    return Evidence(spans)
+    return spans
 
 
 class Quotes:
@@ -183,11 +192,6 @@ class Quotes:
             lengths = [len(word) + 1 for _, word in found]
             self._flat[name] = " ".join(word for _, word in found), [0, *accumulate(lengths)][:-1], [start for start, _ in found]
         return self._flat[name]
-
-
-def find_quote(name: str, text: str, quote: str) -> Iterator[Span]:
-    """Every place of the quote in one text; for many quotes of many documents use Quotes."""
-    yield from Quotes({name: Document(name, text, name)}).find(name, quote)
 
 
 def shorten(text: str, length: int = 60) -> str:

@@ -68,21 +68,22 @@ def _read(file: Path, documents: Sequence[Document]) -> Draft:
 def _located(question: TableQuestion, documents: Sequence[Document], quotes: Quotes) -> dict[str, Any]:
     """The line's evidence with the document that holds each quote."""
     pieces = question.line.get("evidence")
-    if not pieces:
-        return {}
-    found = []
-    for piece in pieces:
-        if isinstance(piece, dict) and "document" not in piece and isinstance(piece.get("quote"), str):
-            holders = [document.id for document in documents if quotes.find(document.id, piece["quote"])]
-            if len(holders) != 1:
-                held = f"in {len(holders)} documents ({', '.join(holders[:3])} …)" if holders else "in no document"
-                raise InputError(
-                    f"{question.where}: the evidence stands {held}: «{shorten(piece['quote'])}». "
-                    + ('Name one with "document".' if holders else "Copy the quote from the document, letter for letter.")
-                )
-            piece = {"document": holders[0], **piece}
-        found.append(piece)
-    return {"evidence": found}
+    return {"evidence": [_with_document(question.where, piece, documents, quotes) for piece in pieces]} if pieces else {}
+
+
+def _with_document(where: str, piece: Any, documents: Sequence[Document], quotes: Quotes) -> Any:
+    if isinstance(piece, list):
+        return [_with_document(where, place, documents, quotes) for place in piece]
+    if not isinstance(piece, dict) or "document" in piece or not isinstance(piece.get("quote"), str):
+        return piece
+    holders = [document.id for document in documents if quotes.find(document.id, piece["quote"])]
+    if len(holders) != 1:
+        held = f"in {len(holders)} documents ({', '.join(holders[:3])} …)" if holders else "in no document"
+        raise InputError(
+            f"{where}: the evidence stands {held}: «{shorten(piece['quote'])}». "
+            + ('Name one with "document".' if holders else "Copy the quote from the document, letter for letter.")
+        )
+    return {"document": holders[0], **piece}
 
 
 def example_lines(documents: Sequence[Document]) -> list[dict[str, Any]]:

@@ -25,6 +25,8 @@ def study_text(folder: Path, about: Sequence[str], records: Sequence[Record]) ->
         "seeds: [0, 1, 2]        # every fine-tuned arm is trained once a seed\n"
         "reference: rag          # the arm that the others are compared with\n"
         "k: 1                    # passages shown to the model: the small default model reads one best, a larger one 4\n"
+        "# train_tokens: 40000   # a seed and fine-tuned arm: two cores learn about 200 a second; try 6000 first\n"
+        "# limit: 60             # ask this many test questions at most, spread over the documents\n"
         "# margin: 0.03          # how much better than the reference is worth a change, in the metric\n"
         "# model: smollm2-135m-instruct    # or a hub id, a folder, a GGUF file\n"
     )

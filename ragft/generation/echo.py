@@ -26,4 +26,4 @@ class EchoGenerator:
         best = max(lines, key=lambda line: len(asked & set(words(line))), default="")
         text = best if asked & set(words(best)) else "I don't know."
         usage = Usage(self.length(prompt), self.count_tokens(text), 0.0, 0.0, batch_size)
-        return Completion(text, f"{prompt.system}\n{prompt.user}", usage, cut=False)
+        return Completion(text, f"{prompt.system}\n{prompt.user}", usage, prompt_cut=False, answer_cut=False)

@@ -46,7 +46,7 @@ class HFGenerator:
     def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
         """One greedy completion per prompt, in order.
 
-        A prompt longer than the context window loses its middle (instruction and question's end stay) and is marked cut.
+        A prompt longer than the context window loses its middle (instruction and question's end stay) and is marked.
         """
         began = time.perf_counter()
         rendered = [render(prompt, self._tokenizer) for prompt in prompts]
@@ -63,7 +63,7 @@ class HFGenerator:
         for text, row, kept, (answer, stopped) in zip(rendered, rows, fitted, made, strict=True):
             usage = Usage(len(kept), len(answer), seconds / len(prompts), seconds, len(prompts))
             decoded = self._tokenizer.decode(answer, skip_special_tokens=True).strip()
-            completions.append(Completion(decoded, text, usage, cut=len(kept) < len(row) or not stopped))
+            completions.append(Completion(decoded, text, usage, prompt_cut=len(kept) < len(row), answer_cut=not stopped))
         return completions
 
 

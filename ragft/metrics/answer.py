@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 
 from ragft.metrics.refusal import is_abstention
 from ragft.registry import metric
-from ragft.text import CJK, is_cjk, normalise, words
+from ragft.text import CJK, contains, is_cjk, normalise, words
 from ragft.types import Answer, Gold
 
 # lenient, but a long answer that lists candidates does not count (see `match`)
 LENGTH_FACTOR, LENGTH_ALLOWANCE = 3, 10
 CJK_WORDS = 0.5  # a CJK character is about half a word
 # The answer's first word decides: "not allowed" holds "allowed", 不可以 holds 可以
-_YES_NO = {
+YES_NO = {
     *("yes", "no", "maybe", "true", "false"),
     *("是", "否", "不是", "有", "没有", "能", "不能", "会", "不会", "对", "不对", "可以", "不可以", "需要", "不需要"),
 }
@@ -57,10 +57,10 @@ def match_one(text: str, reference: str, question: str = "") -> float:
     asked = set(words(question))
     if _length([word for word in said if word not in asked]) > LENGTH_FACTOR * _length(wanted) + LENGTH_ALLOWANCE:
         return 0.0
-    if "".join(wanted) in _YES_NO:
+    if "".join(wanted) in YES_NO:
         said = words(_LEAD_IN.sub("", normalise(text)))
         return float(said[: len(wanted)] == wanted)
-    return float(any(said[i : i + len(wanted)] == wanted for i in range(len(said) - len(wanted) + 1)))
+    return float(contains(said, wanted))
 
 
 def _length(tokens: Sequence[str]) -> float:

@@ -1,15 +1,88 @@
-"""A ragft retriever as a LangChain retriever, for use in any LangChain chain."""
+"""LangChain's retrievers and ragft's, each as the other: any LangChain retriever in a study, ragft's in any LangChain chain.
+
+A LangChain retriever becomes one that a study can name by a plugin, in a package with the entry point `ragft`:
+
+    from ragft.registry import retriever
+    from ragft.retrieval.langchain import FromLangChain
+
+    @retriever("ours", "the retriever we run in production")
+    def ours(parts):
+        return FromLangChain(our_store.as_retriever(search_kwargs={"k": 8}), parts.chunks)
+
+and `rag: {retriever: ours}` in study.yaml. How many Documents it gives is its own setting: give it at least the study's
+k. What is in its store does not count among a run's inputs: register it under another name when the store changes.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 
-from ragft.retrieval.base import Retriever
-from ragft.types import Hit, Question
+from ragft.chunking import overlap
+from ragft.errors import InputError
+from ragft.retrieval.base import Retriever, ranked
+from ragft.types import Chunk, Hit, Question, Span
+
+
+class FromLangChain:
+    """Hits are the chunks that each Document covers by more than half, or else shares most with; in its order, scored 1/rank.
+
+    A Document's place is where its text stands in the corpus, white space aside: in the document that its `source` ends
+    with, from `start_index` on, as LangChain's loaders and splitters write them; without them, the first place of all.
+    """
+
+    def __init__(self, retriever: BaseRetriever, chunks: Sequence[Chunk]):
+        self._retriever, self._chunks, self._texts = retriever, chunks, _texts(chunks)
+        self._known: dict[tuple[str, str, int], list[int]] = {}  # the chunks of Documents met before
+
+    def search(self, questions: Sequence[Question], k: int) -> list[tuple[Hit, ...]]:
+        """Raises InputError for a Document that is not from the corpus."""
+        return [self._one(question, k) for question in questions]
+
+    def _one(self, question: Question, k: int) -> tuple[Hit, ...]:
+        numbers = dict.fromkeys(number for document in self._retriever.invoke(question.text) for number in self._covered(document))
+        return ranked(self._chunks, [(number, 1 / rank) for rank, number in enumerate(list(numbers)[:k], start=1)])
+
+    def _covered(self, document: Document) -> list[int]:
+        source, start = str(document.metadata.get("source", "")), document.metadata.get("start_index")
+        key = (document.page_content, source, start if isinstance(start, int) else 0)
+        if key not in self._known:
+            span = self._place(*key)
+            if span is None:
+                raise InputError(
+                    f"the LangChain retriever found a Document (source '{source}') that is not in the study's corpus: "
+                    f"'{document.page_content[:60]}'. Fill its store from the same corpus, with the text as it stands there."
+                )
+            shared = [overlap(chunk.span, span) for chunk in self._chunks]
+            covered = [number for number, chunk in enumerate(self._chunks) if 2 * shared[number] > len(chunk.text)]
+            self._known[key] = covered or [shared.index(max(shared))]
+        return self._known[key]
+
+    def _place(self, text: str, source: str, start: int) -> Span | None:
+        pattern = re.compile(r"\s+".join(map(re.escape, text.split())) or r"(?!)")  # an empty text is nowhere
+        path = "/" + source.replace("\\", "/")
+        named = max((name for name in self._texts if path.endswith(f"/{name}")), key=len, default=None)
+        tries = [(named, start), (named, 0)] if named else []
+        for name, first in [*tries, *((name, 0) for name in self._texts)]:
+            if found := pattern.search(self._texts[name], first):
+                return Span(name, *found.span())
+        return None
+
+
+def _texts(chunks: Sequence[Chunk]) -> dict[str, str]:
+    """The documents' texts, put together from chunks, which leave out nothing but white space."""
+    sizes: dict[str, int] = {}
+    for chunk in chunks:
+        sizes[chunk.span.document] = max(chunk.span.end, sizes.get(chunk.span.document, 0))
+    letters = {name: [" "] * size for name, size in sizes.items()}
+    for chunk in chunks:
+        letters[chunk.span.document][chunk.span.start : chunk.span.end] = chunk.text
+    return {name: "".join(found) for name, found in letters.items()}
 
 
 class LangChainRetriever(BaseRetriever):
@@ -25,5 +98,12 @@ class LangChainRetriever(BaseRetriever):
 
 def _document(hit: Hit) -> Document:
     span = hit.chunk.span
-    metadata = {"source": span.document, "start": span.start, "end": span.end, "heading": hit.chunk.heading, "rank": hit.rank, "score": hit.score}
+    metadata = {
+        "source": span.document,
+        "start_index": span.start,
+        "end": span.end,
+        "heading": hit.chunk.heading,
+        "rank": hit.rank,
+        "score": hit.score,
+    }
     return Document(id=hit.chunk.id, page_content=hit.chunk.text, metadata=metadata)

@@ -21,6 +21,7 @@ from torch.nn.functional import cross_entropy
 
 from ragft.errors import InputError
 from ragft.meter import PeakMemory
+from ragft.numbers import percent
 from ragft.prompts import completion, render
 from ragft.types import Example, FitReport
 from ragft.weights import encode, load_model, load_tokenizer
@@ -91,7 +92,7 @@ def train_adapter(
         examples=len(encoded),
         artifact_bytes=sum(p.stat().st_size for p in folder.glob("*.safetensors")),
         loss=tuple(curve),
-        notes=() if passes >= 1 else (f"the budget of {max_tokens:,} tokens covered {passes:.0%} of the training examples once",),
+        notes=() if passes >= 1 else (f"the budget of {max_tokens:,} tokens covered {percent(passes, 0)} of the training examples once",),
     )
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from ragft.domain import load_domain
-from ragft.domain.records import Quotes, find_quote, plain
+from ragft.domain.records import Quotes, plain
 from ragft.errors import InputError, MissingError
 from ragft.types import Document, Span
 
@@ -32,6 +32,13 @@ def test_a_question_and_its_gold_are_kept_apart(load):
     assert domain.name == "domain" and domain.language == "en" and domain.notes == ()
 
 
+def test_a_piece_of_evidence_may_stand_in_several_places(load):
+    places = [{"document": "pumps/kova.md", "quote": "12 kg"}, {"document": "pumps/kova.md", "quote": "42 bar"}]
+    either, both = load([line("A?", evidence=[places], **TEST), line("B?", evidence=places, **TEST)]).gold.values()
+    assert [len(piece.spans) for piece in either.evidence] == [2]  # one piece, found in either place
+    assert [len(piece.spans) for piece in both.evidence] == [1, 1]  # two pieces, both needed
+
+
 def test_defaults(load):
     domain = load([line(id=0, **TEST, evidence=[{"document": "pumps/kova.md"}]), line("Who?", [], document="pumps/kova.md", **TEST)])
     first, second = domain.gold.values()
@@ -55,6 +62,8 @@ BAD = [
     ([line(id=["a"])], ':1: "id" must be a text'),
     ([line(evidence="It weighs 12 kg")], ':1: "evidence" must be a list'),
     ([line(evidence=["It weighs 12 kg"])], ":1: a piece of evidence is {"),
+    ([line(evidence=[[]])], ":1: a piece of evidence is {"),
+    ([line(evidence=[[{"document": "pumps/kova.md"}, "It weighs 12 kg"]])], "or a list of such if any one is enough"),
     ([line(evidence=[{"document": "pumps/kova.md", "quotes": "x"}])], "unknown key of a piece of evidence 'quotes'. Did you mean 'quote'?"),
     ([line(evidence=[{"quote": "12 kg"}])], ':1: evidence: "document" must be the name of a document'),
     ([line(evidence=[{"document": "kova.md", "quote": "12 kg"}])], "no document 'kova.md' in the corpus. Did you mean 'pumps/kova.md'?"),
@@ -109,9 +118,10 @@ def test_what_is_the_same_question():
 
 def test_quotes_are_found_at_every_place_across_line_breaks():
     text = "x  42\n\nbar. y 42 bar.\t42 barometers"
-    spans = list(find_quote("d", text, " 42 bar "))
+    quotes = Quotes({"d": Document("d", text, ""), "empty": Document("empty", "", "")})
+    spans = quotes.find("d", " 42 bar ")
     assert [text[s.start : s.end] for s in spans] == ["42\n\nbar", "42 bar", "42 bar"]
-    assert list(find_quote("d", text, "24 bar")) == [] == list(find_quote("d", "", "x"))
+    assert quotes.find("d", "24 bar") == () == quotes.find("empty", "x")
     assert Quotes({"d": Document("d", "重量是 十二公斤。", "")}).find("d", "是 十二") == (Span("d", 2, 6),)
 
 

@@ -112,20 +112,22 @@ def test_jsonl(bring):
         {"question": "C?", "answers": ["of two"], "contexts": ["Nothing.", "One of two."], "evidence": "One of\ttwo"},
         {"question": "D?", "answers": ["none of this"], "contexts": ["Nothing.", "Else."]},
         {"question": "E?", "answers": ["x"], "context": "Named text x.", "document": "pumps/kova.md"},
+        {"question": "F?", "answers": ["42"], "contexts": ["It has 42.", "Has it 42?"], "evidence": [[{"quote": "has 42."}, {"quote": "it 42?"}]]},
     ]
     folder, lines = bring("jsonl", "\n".join(map(json.dumps, rows)))
     names = sorted(p.relative_to(folder / "corpus").as_posix() for p in (folder / "corpus").rglob("*") if p.is_file())
-    assert names == ["context-1.txt", "context-2.txt", "context-3.txt", "context-4.txt", "pumps/kova.md"]
+    assert names == ["context-1.txt", "context-2.txt", "context-3.txt", "context-4.txt", "context-5.txt", "context-6.txt", "pumps/kova.md"]
     assert [line.get("evidence") for line in lines] == [
         [{"document": "context-1.txt", "quote": "It has 42 bar."}],
         None,
         [{"document": "context-3.txt", "quote": "One of\ttwo"}],
         None,
         [{"document": "pumps/kova.md", "quote": "Named text x."}],
+        [[{"document": "context-5.txt", "quote": "has 42."}, {"document": "context-6.txt", "quote": "it 42?"}]],
     ]
     assert lines[1]["document"] == "context-1.txt" and lines[3]["document"] == "context-2.txt"
     assert (lines[0]["id"], lines[0]["kind"], lines[1]["id"]) == ("a", "value", "q0002")
-    assert len(load_domain(folder).gold) == 5
+    assert len(load_domain(folder).gold) == 6
 
 
 def test_csv(bring):

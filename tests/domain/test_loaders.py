@@ -5,8 +5,9 @@ import unicodedata
 import pytest
 
 from ragft.domain import loaders
-from ragft.domain.loaders import load_documents, read_jsonl, read_text
+from ragft.domain.loaders import load_documents, read_jsonl
 from ragft.errors import InputError, MissingError
+from ragft.files import read_text
 
 
 @pytest.fixture

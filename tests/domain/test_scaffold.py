@@ -49,6 +49,15 @@ def test_without_questions_two_examples_show_how(docs, tmp_path):
     assert "logo.png: left out" in study.read_text()
 
 
+def test_places_of_one_piece_of_evidence_are_each_looked_up(docs, tmp_path):
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text(
+        json.dumps({"question": "How heavy?", "answers": ["12 kg"], "evidence": [[{"quote": "weighs 12 kg"}, {"quote": "leads the team"}]]})
+    )
+    (line,) = (init_study(tmp_path / "new", docs, questions).parent / "questions.jsonl").read_text().splitlines()
+    assert [place["document"] for place in json.loads(line)["evidence"][0]] == ["pumps/kova.md", "staff.txt"]
+
+
 def test_with_a_csv(docs, tmp_path):
     table = tmp_path / "faq.csv"
     table.write_text(

@@ -69,14 +69,14 @@ def test_prompt_beyond_the_window_loses_its_middle_and_is_marked(tiny_model):
     long = closed_book("start " + "word " * 2000 + "finish?", "en")
     made = generator(tiny_model)
     completion = made.complete([long])[0]
-    assert completion.cut
+    assert completion.prompt_cut
     assert completion.usage.prompt_tokens == 512 - 8
     assert made.length(long) > 512
 
 
 def test_answer_that_hits_the_limit_is_marked_cut(tiny_model):
     completion = generator(tiny_model, tokens=1).complete(PROMPTS[:1])[0]
-    assert completion.cut == (completion.usage.completion_tokens == 1)
+    assert completion.answer_cut == (completion.usage.completion_tokens == 1) and not completion.prompt_cut
 
 
 def test_settings_that_come_with_a_model_do_not_reach_the_answers(tiny_model):

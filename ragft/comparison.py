@@ -1,0 +1,100 @@
+"""What a comparison found, as records: every arm, the paired differences, the 2x2, the slices. Written by `compare`, read by the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ragft.stats import Estimate
+
+MAX_MISSING = 0.05  # more unscored answers than this block a verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A mean score with its 95 % interval."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ArmRow:
+    """One arm's line in the table. `low` and `high` are its own 95 % interval."""
+
+    name: str
+    estimate: Estimate
+    low: float | None
+    high: float | None
+    seed_means: tuple[float, ...]
+    missing: float  # share of answers without a score, on questions that any arm has a score for
+    worst: float  # the mean if every missing score were 0 …
+    best: float  # … or 1
+    answerable: Level | None = None  # the score of the questions that the corpus answers; None: none of them is scored
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One arm minus another. `low` and `high` hold for all differences of the family at once (`alpha` on each side)."""
+
+    arm: str
+    minus: str
+    estimate: Estimate
+    low: float | None
+    high: float | None
+    p_above_margin: float | None
+    p_above_margin_holm: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """(both - rag) - (tuned - base): what the two bring together beyond the sum of what each brings."""
+
+    base: str
+    rag: str
+    tuned: str
+    both: str
+    estimate: Estimate
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRow:
+    """Exploratory: one arm in one slice. `q` is the Benjamini-Hochberg adjusted p of a difference from the reference."""
+
+    slice: str
+    value: str
+    arm: str
+    n: int
+    mean: float
+    low: float | None
+    high: float | None
+    minus_reference: float | None
+    q: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that the verdict rests on."""
+
+    metric: str
+    reference: str
+    margin: float
+    alpha: float
+    questions: int
+    documents: int
+    family: tuple[str, ...]  # the challengers: every deployable arm but the reference
+    arms: tuple[ArmRow, ...]
+    challengers: tuple[Difference, ...]  # each challenger minus the reference
+    against_base: tuple[Difference, ...]  # base minus every other deployable arm
+    ceiling: Difference | None  # oracle minus reference
+    interactions: tuple[Interaction, ...]
+    slices: tuple[SliceRow, ...]
+    detectable: float | None  # the smallest gain over the margin that this study finds with 80 % power
+    warnings: tuple[str, ...] = field(default=())
+    unscored: tuple[str, ...] = field(default=())  # arms without one question scored under every seed: no mean, so no row
+    closed_book: Difference | None = None  # the model alone minus oracle, on the questions that the corpus answers
+
+    def row(self, arm: str) -> ArmRow:
+        return next(row for row in self.arms if row.name == arm)

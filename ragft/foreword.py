@@ -1,0 +1,49 @@
+"""What is said before a study runs: what it asks, what that many questions can show, and what is weak about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ragft import cautions
+from ragft.numbers import points
+from ragft.planning import expected
+from ragft.settings import Study
+from ragft.units import Context, adapter_name
+
+
+def foreword(context: Context) -> str:
+    """What is about to run, and what so many questions can be expected to show."""
+    study, documents = context.study, [gold.document for _, gold in context.domain.split("test")]
+    tuned = [name for name, arm in study.arms.items() if arm.tuning]
+    trainings = {adapter_name(context, study.arms[name]) for name in tuned}
+    seeds = f", {len(study.seeds)} seed{'s' * (len(study.seeds) != 1)} a tuned arm" if tuned else ""
+    head = f"{study.name}: {len(study.arms)} arm{'s' * (len(study.arms) != 1)} ({', '.join(study.arms)}){seeds}; {_of(documents)}."
+    rivals = [name for name in tuned if study.arms[name].retriever != "oracle"]
+    counts = dict.fromkeys(tuned, len(study.seeds))
+    strata = cautions.about_strata([gold.stratum for _, gold in context.domain.split("test")], bool(tuned))
+    minds = [*cautions.about_documents(documents), *strata, *cautions.about_seeds(counts, len(study.seeds) > 1), *cautions.about_arms(rivals)]
+    return "\n".join([head, _expectation(study, documents, len(trainings)), *minds])
+
+
+def _of(documents: Sequence[str]) -> str:
+    """ "72 test questions from 30 documents"."""
+    number = len(set(documents))
+    return f"{len(documents)} test question{'s' * (len(documents) != 1)} from {number} document{'s' * (number != 1)}"
+
+
+def _expectation(study: Study, documents: Sequence[str], trainings: int) -> str:
+    """The gain that can be shown and the difference that can be ruled out, with 80 % power."""
+    challengers = sum(arm.retriever != "oracle" for arm in study.arms.values()) - 1
+    if not challengers:
+        return f"No arm is compared with {study.reference}."
+    found = expected(documents, margin=study.margin, alpha=study.alpha, challengers=challengers, trainings=trainings, seeds=len(study.seeds))
+    if found.gain is None:
+        return f"Expect no gain over {study.reference} to be shown, however large: there are too few questions, documents or seeds."
+    margin = points(study.margin)
+    gain = f"Expect to show a true gain of about {points(round(found.gain, 2))} or more over {study.reference} (the margin of {margin} included)"
+    if found.equivalence is None:
+        equal = "equal arms cannot be proven equal within any margin"
+    else:
+        reach = "" if found.equivalence <= study.margin else f", not within {margin}"
+        equal = f"equal arms can be proven equal within about {points(round(found.equivalence, 2))}{reach}"
+    return f"{gain}; {equal}. Both with 80 % probability, if two arms differ on one question in five; promise nothing smaller."

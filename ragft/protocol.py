@@ -1,0 +1,49 @@
+"""What a run fixes before any answer is there, and what was changed since: choosing after looking undoes the stated certainty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ragft.comparison import Comparison
+from ragft.numbers import points
+from ragft.settings import Study
+from ragft.store import Run, fingerprint, read_json
+
+CHANGEABLE = ("metric", "margin", "alpha", "reference", "needs")  # within a run: other arms or seeds are another run
+FIXED = (*CHANGEABLE, "arms", "seeds")
+
+
+def fix(run: Run, study: Study, stored: Mapping[str, Any] | None, now: str) -> Mapping[str, Any]:
+    """The manifest's entry: as stored once an answer is there, else the study's values with their fingerprint."""
+    if stored and any(run.folder.glob("arms/*/seed-*/answers.jsonl")):
+        return stored
+    values = study.model_dump(mode="json", include=set(FIXED))
+    return {"fixed": now, "values": values, "fingerprint": fingerprint(values)}
+
+
+def changes(run: Run, study: Study, found: Comparison) -> list[str]:
+    """What the comparison and the study's needs have other than was fixed, a sentence each."""
+    stored = read_json(run.folder / "manifest.json").get("protocol")
+    if not stored:
+        return []
+    first = stored["values"]
+    now = {**study.model_dump(mode="json", include={"needs"}), **{name: getattr(found, name) for name in CHANGEABLE if name != "needs"}}
+    sentences = [
+        f"{name} changed after answers were seen: {_change(name, first[name], now[name])}. The stated certainty holds for the first value only."
+        for name in CHANGEABLE
+        if now[name] != first[name]
+    ]
+    if fingerprint(first) != stored["fingerprint"]:
+        sentences.append("What was fixed before the run was edited in manifest.json since: its fingerprint is no longer that of the values.")
+    return sentences
+
+
+def _change(name: str, first: Any, now: Any) -> str:
+    if name == "margin":
+        return f"{100 * first:g} -> {points(now)}"
+    return f"{_plain(first)} -> {_plain(now)}"
+
+
+def _plain(value: Any) -> str:
+    return (", ".join(f"{key} {asked}" for key, asked in value.items()) or "none") if isinstance(value, dict) else str(value)

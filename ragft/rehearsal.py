@@ -1,0 +1,79 @@
+"""What training would only say after the index and many answers, said before: the method fits the model, the budget holds a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+
+from ragft import registry
+from ragft.build import AdapterPlan, IndexPlan, token_counter
+from ragft.chunking import chunk_documents
+from ragft.domain import Domain
+from ragft.errors import InputError
+from ragft.prompts import fit_passages
+from ragft.types import Chunk, Gold
+
+SAMPLE = 200  # training questions and chunks that are encoded: enough to know how short the shortest are
+
+
+def rehearse(index: IndexPlan, plan: AdapterPlan) -> None:
+    """Raise InputError where the adapter of this plan could not be trained. Takes a moment: no weights, no index."""
+    check_method(plan)
+    least = least_batch_tokens(index, plan)
+    if least > plan.train_tokens:
+        raise InputError(
+            f"train_tokens ({plan.train_tokens}) does not hold one batch of {plan.train_batch_size} examples (at least {least} tokens). Raise it."
+        )
+
+
+def check_method(plan: AdapterPlan) -> None:
+    """Attach the method to the model's layers, without its weights. Raises InputError for options that do not fit."""
+    from peft import get_peft_model
+
+    from ragft.weights import empty_model
+
+    options = dict(plan.options)
+    try:
+        get_peft_model(empty_model(plan.model.folder), registry.lookup("tuning", plan.tuning).make(**options))
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:  # whichever layer of peft or torch meets the value first
+        given = ", ".join(f"{key}: {value}" for key, value in options.items()) or "none"
+        cause = (str(error) or type(error).__name__).splitlines()[0]
+        what = f"tuning '{plan.tuning}' cannot be set up on this model with options {{{given}}}"
+        raise InputError(f"{what} ({cause}). Change them, or the tuning.") from error
+
+
+def least_batch_tokens(index: IndexPlan, plan: AdapterPlan) -> int:
+    """Tokens of a batch of the shortest training examples, of a sample and without retrieved passages: hardly any batch has fewer."""
+    from ragft.tuning.formats import TrainingData
+    from ragft.tuning.train import encode_example
+    from ragft.weights import load_tokenizer
+
+    form, count = registry.lookup("format", plan.format), token_counter(plan.model)
+    passages = form.facts["passages"]
+    questions = sorted(plan.domain.split("train"), key=lambda pair: not pair[1].evidence)[:SAMPLE]  # raft needs one with evidence
+    data = TrainingData(
+        questions=questions,
+        chunks=() if passages else tuple(islice(_chunks(index, count), SAMPLE)),
+        language=plan.domain.language,
+        seed=plan.seed,
+        k=plan.k,
+        fit=partial(fit_passages, budget=plan.context_tokens, count_tokens=count),
+        retrieved={question.id: () for question, _ in questions},
+        gold_chunks={gold.id: _evidence(plan.domain, gold) for _, gold in questions},
+    )
+    tokenizer = load_tokenizer(plan.model.folder)
+    lengths = sorted(len(encode_example(example, tokenizer).ids) for example in form.make(data))
+    return sum(lengths[: plan.train_batch_size])
+
+
+def _chunks(index: IndexPlan, count: Callable[[str], int]) -> Iterator[Chunk]:
+    for document in index.domain.documents:
+        yield from chunk_documents([document], index.chunk_tokens, index.chunk_overlap, count)
+
+
+def _evidence(domain: Domain, gold: Gold) -> list[Chunk]:
+    """The quoted evidence itself, as if each piece were a chunk."""
+    text = {document.id: document.text for document in domain.documents}
+    spans = [piece.spans[0] for piece in gold.evidence]
+    return [Chunk(f"{span.document}:{span.start}", span, text[span.document][span.start : span.end], "") for span in spans]

@@ -1,0 +1,122 @@
+"""A LangChain retriever in a study: which chunks its Documents stand for."""
+
+from __future__ import annotations
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from langchain_text_splitters import RecursiveCharacterTextSplitter
+
+from ragft import registry
+from ragft.chunking import chunk_documents
+from ragft.errors import InputError
+from ragft.retrieval.base import RetrieverParts
+from ragft.retrieval.langchain import FromLangChain, LangChainRetriever
+from ragft.types import Document as Page
+from ragft.types import Question
+
+TEXTS = {
+    "kova.md": "# Kova\n\nThe pump stands 42 bar.\n\nCheck the seal.\n\nThe hose is of brass.\n\nCheck the seal.\n\nIt weighs 12 kg.",
+    "old/kova.md": "# Old Kova\n\nThe pump stood 30 bar.\n\nCheck the seal.",
+    "leave.md": "员工有二十七天假期。经理是霍尔特。",
+}
+CHUNKS = chunk_documents([Page(name, text, "") for name, text in TEXTS.items()], 5, 0, lambda text: len(text.split()))
+
+
+class InMemory(BaseRetriever):
+    """The Documents that share most words with the question."""
+
+    documents: list[Document]
+
+    def _get_relevant_documents(self, query: str, *, run_manager) -> list[Document]:
+        words = set(query.split())
+        found = [d for d in self.documents if words & set(d.page_content.split())]
+        return sorted(found, key=lambda d: -len(words & set(d.page_content.split())))
+
+
+def hits(*documents: Document, k: int = 9):
+    (found,) = FromLangChain(InMemory(documents=[*documents]), CHUNKS).search([Question("q", " ".join(d.page_content for d in documents))], k)
+    return found
+
+
+def places(*documents: Document, k: int = 9) -> list[tuple[str, int]]:
+    return [(hit.chunk.span.document, hit.chunk.span.start) for hit in hits(*documents, k=k)]
+
+
+def page(text: str, **metadata) -> Document:
+    return Document(page_content=text, metadata=metadata)
+
+
+def test_a_stores_own_pieces_find_the_same_places():
+    """Loaded from files and cut by LangChain, elsewhere than ragft cuts."""
+    splitter = RecursiveCharacterTextSplitter(chunk_size=30, chunk_overlap=0, add_start_index=True)
+    pieces = splitter.split_documents([page(text, source=f"/home/team/corpus/{name}") for name, text in TEXTS.items()])
+    retriever = FromLangChain(InMemory(documents=pieces), CHUNKS)
+    asked = [Question("q0", "pump 42"), Question("q1", "weighs 12"), Question("q2", "nothing")]
+    found = retriever.search(asked, 2)
+    assert [[hit.chunk.text for hit in one] for one in found] == [
+        ["# Kova\n\nThe pump stands 42 bar.", "# Old Kova\n\nThe pump stood 30 bar."],
+        ["It weighs 12 kg."],
+        [],
+    ]
+    assert [(hit.rank, hit.score) for hit in found[0]] == [(1, 1.0), (2, 0.5)]
+    assert retriever.search(asked, 1) == [one[:1] for one in found]
+    assert retriever.search([], 1) == []
+
+
+def test_metadata_tells_equal_texts_apart():
+    first, second = (TEXTS["kova.md"].index("Check"), TEXTS["kova.md"].rindex("Check"))
+    seal = "Check the seal."
+    assert places(page(seal, source="corpus/kova.md", start_index=second)) == [("kova.md", second)]
+    assert places(page(seal, source="kova.md", start_index=0)) == [("kova.md", first)]
+    assert places(page(seal, source="C:\\corpus\\old\\kova.md")) == [("old/kova.md", TEXTS["old/kova.md"].index("Check"))]
+    assert places(page(seal, source="kova.md", start_index=9999)) == [("kova.md", first)], "a wrong start does not hide the text"
+
+
+def test_without_metadata_the_text_is_looked_for():
+    assert places(page("The hose  is\nof brass.")) == [("kova.md", TEXTS["kova.md"].index("The hose"))]
+    assert places(page("经理是霍尔特。", source="a title")) == [("leave.md", 0)]
+    assert places(page("weighs")) == [("kova.md", TEXTS["kova.md"].index("It weighs"))], "a piece of a chunk stands for it"
+
+
+def test_a_long_document_is_all_its_chunks_and_no_chunk_comes_twice():
+    whole = page(TEXTS["old/kova.md"], source="old/kova.md")
+    assert [place[0] for place in places(whole)] == ["old/kova.md"] * 2
+    found = hits(whole, page("The pump stood 30 bar."), page("It weighs 12 kg."))
+    assert [hit.chunk.text for hit in found][2:] == ["It weighs 12 kg."]
+    assert [(hit.rank, hit.score) for hit in found] == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+    assert len(hits(whole, k=1)) == 1
+
+
+def test_a_document_from_elsewhere_is_an_error_that_names_it():
+    with pytest.raises(InputError, match=r"Document \(source 'wiki/x\.md'\) that is not in the study's corpus: 'The moon\.'\. Fill its store"):
+        hits(page("The moon.", source="wiki/x.md", start_index=0))
+    with pytest.raises(InputError, match="not in the study's corpus: 'The pump stands 43 bar"):
+        hits(page("The pump stands 43 bar.", source="kova.md", start_index=8))
+
+    class Empty(InMemory):
+        def _get_relevant_documents(self, query, *, run_manager):
+            return [page(" ")]
+
+    with pytest.raises(InputError, match="not in the study's corpus"):
+        FromLangChain(Empty(documents=[]), CHUNKS).search([Question("q", "pump")], 1)
+
+
+def test_there_and_back_gives_the_same_hits():
+    bm25 = registry.lookup("retriever", "bm25").make(RetrieverParts(CHUNKS))
+    asked = [Question("q0", "check the seal"), Question("q1", "pump")]
+    back = FromLangChain(LangChainRetriever(retriever=bm25, k=4), CHUNKS).search(asked, 4)
+    assert [[h.chunk for h in one] for one in back] == [[h.chunk for h in one] for one in bm25.search(asked, 4)]
+    assert len(back[0]) == 4
+
+
+def test_a_plugin_registers_one(monkeypatch):
+    registry.entries("retriever")
+    monkeypatch.setitem(registry._entries, "retriever", dict(registry._entries["retriever"]))
+
+    @registry.retriever("ours", "a LangChain retriever")
+    def ours(parts):
+        return FromLangChain(InMemory(documents=[page("It weighs 12 kg.")]), parts.chunks)
+
+    ((hit,),) = registry.lookup("retriever", "ours").make(RetrieverParts(CHUNKS)).search([Question("q", "weighs")], 4)
+    assert hit.chunk.text == "It weighs 12 kg."
