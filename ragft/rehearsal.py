@@ -46,7 +46,7 @@ def check_method(plan: AdapterPlan) -> None:
 def least_batch_tokens(index: IndexPlan, plan: AdapterPlan) -> int:
     """Tokens of a batch of the shortest training examples, of a sample and without retrieved passages: hardly any batch has fewer."""
     from ragft.tuning.formats import TrainingData
-    from ragft.tuning.train import encode_example
+    from ragft.tuning.rows import encode_example
     from ragft.weights import load_tokenizer
 
     form, count = registry.lookup("format", plan.format), token_counter(plan.model)

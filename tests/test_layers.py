@@ -47,7 +47,7 @@ LAYERS = [
     ["__main__", "__init__"],
 ]
 SIBLINGS = ("retrieval", "generation", "tuning", "metrics")
-TENSORS = ("gguf", "weights", "generation/hf", "tuning/train", "retrieval/dense")
+TENSORS = ("gguf", "weights", "generation/hf", "tuning/train", "tuning/rows", "retrieval/dense")
 
 
 def modules() -> dict[str, Path]:
