@@ -32,9 +32,9 @@ def choose(study_path: str, most: int, number: int) -> dict:
     from ragft.arms import Composed
     from ragft.build import IndexPlan, build_index, make_retriever, open_index, resolve_retriever
     from ragft.domain import load_domain
-    from ragft.generation.hf import load_generator
     from ragft.metrics.answer import match
     from ragft.models import find_model
+    from ragft.serving import load_generator
     from ragft.settings import load_study
 
     study = load_study(study_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,24 @@ import numpy as np
 
 from ragft import registry
 from ragft.chunking import chunk_documents, relevant_chunks
-from ragft.domain import Domain
+from ragft.domain import Domain, load_domain
 from ragft.meter import PeakMemory
 from ragft.metrics.retrieval import recall_at
 from ragft.models import Model
 from ragft.numbers import percent
-from ragft.prompts import fit_passages, passage
+from ragft.prompts import closed_book, fit_passages, open_book, passage
 from ragft.retrieval.base import Retriever, RetrieverParts
 from ragft.store import read_json, read_jsonl_as, write_json, write_jsonl
-from ragft.types import Chunk, Document, Evidence, FitReport, Gold, Hit, Question
+from ragft.text import words
+from ragft.tuning.formats import TrainingData, target
+from ragft.types import Chunk, Document, Evidence, Example, FitReport, Gold, Hit, Question
 
 AUTO = ("hybrid", "bm25", "dense")  # in order of preference: a later one must be better, not as good
 SPARE_DISTRACTORS = 4  # passages beyond k for training examples from which the gold is taken out
 DEV_QUESTIONS = 200  # enough to tell retrievers apart; more only take time
+DEV_EXAMPLES = 48  # whose loss is watched while training: seconds, five times
 Progress = Callable[[int, int], None]
+Asked = Sequence[tuple[Question, Gold]]
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,7 @@ class AdapterPlan:
     tuning: str
     options: tuple[tuple[str, Any], ...]
     format: str
+    format_options: tuple[tuple[str, Any], ...]  # `domain` among them names another domain's folder
     retriever: str | None  # for formats with passages
     k: int
     context_tokens: int
@@ -179,45 +184,97 @@ class AdapterPlan:
     train_batch_size: int
     seed: int
 
+    @property
+    def passages(self) -> bool:
+        """Whether the format trains on open-book prompts."""
+        return bool(registry.lookup("format", self.format).facts["passages"])
+
+    @cached_property
+    def elsewhere(self) -> Domain | None:
+        """The other domain that the format trains on, where its options name one."""
+        folder = dict(self.format_options).get("domain")
+        return load_domain(folder) if folder else None
+
     def key(self, index_sha256: str) -> dict[str, Any]:
-        passages = registry.lookup("format", self.format).facts["passages"]
+        options = {**dict(self.format_options), "domain": self.elsewhere.sha256 if self.elsewhere else None}
         return {
             "domain": self.domain.sha256,
             "model": self.model.sha256,
             "method": [self.tuning, sorted(self.options)],
-            "format": [self.format, *([self.retriever, self.k, self.context_tokens] if passages else [])],
+            "format": [self.format, options, *([self.retriever, self.k, self.context_tokens] if self.passages else [])],
             "index": index_sha256,
             "training": [self.learning_rate, self.train_tokens, self.train_batch_size, self.seed],
         }
 
+    def data(self, questions: Asked, chunks: Sequence[Chunk], retrieved: dict[str, list[Chunk]], gold: dict[str, list[Chunk]]) -> TrainingData:
+        """What the format is given to make examples of these questions."""
+        tested = self.domain.split("test")
+        held_out = {tuple(words(question.text)) for question, _ in [*tested, *self.domain.split("dev")]}
+        return TrainingData(
+            questions=questions,
+            chunks=chunks,
+            language=self.domain.language,
+            seed=self.seed,
+            k=self.k,
+            fit=partial(fit_passages, budget=self.context_tokens, count_tokens=token_counter(self.model)),
+            retrieved=retrieved,
+            gold_chunks=gold,
+            held_out=lambda text: tuple(words(text)) in held_out,
+            tested_documents=frozenset(name for _, gold in tested for name in (gold.document, *_documents(gold.evidence))),
+            elsewhere=self.elsewhere.split("train") if self.elsewhere else (),
+        )
 
-def build_adapter(plan: AdapterPlan, index: Path, parts: RetrieverParts, folder: Path, progress: Progress = lambda done, total: None) -> FitReport:
-    """Train the adapter into `folder`. Only questions of the train split are read."""
-    from ragft.tuning.formats import TrainingData
-    from ragft.tuning.train import train_adapter
+    def examples(self, data: TrainingData) -> list[Example]:
+        """The training examples that the format makes of the data. Raises InputError where it makes none."""
+        options = {key: value for key, value in self.format_options if key != "domain"}
+        return registry.lookup("format", self.format).make(data, **options)
 
-    form = registry.lookup("format", plan.format)
+
+def build_adapter(
+    plan: AdapterPlan,
+    index: Path,
+    parts: RetrieverParts,
+    folder: Path,
+    progress: Progress = lambda done, total: None,
+    checkpoint: Path | None = None,
+    watch: Callable[[int, float], None] = lambda tokens, dev_loss: None,
+) -> FitReport:
+    """Train the adapter into `folder`. Only questions of the train split are learned; dev questions are only looked at."""
+    from ragft.tuning.train import Training, train_adapter
+
     questions = plan.domain.split("train")
-    retrieved, gold = _training_passages(plan, index, parts, questions) if form.facts["passages"] else ({}, {})
-    fit = partial(fit_passages, budget=plan.context_tokens, count_tokens=token_counter(plan.model))
-    data = TrainingData(questions, parts.chunks, plan.domain.language, plan.seed, plan.k, fit, retrieved, gold)
+    data = plan.data(questions, parts.chunks, *_training_passages(plan, index, parts, questions))
     return train_adapter(
         plan.model.folder,
         registry.lookup("tuning", plan.tuning).make(**dict(plan.options)),
-        form.make(data),
+        plan.examples(data),
         folder,
-        seed=plan.seed,
-        max_tokens=plan.train_tokens,
-        batch_size=plan.train_batch_size,
-        learning_rate=plan.learning_rate,
+        Training(plan.seed, plan.train_tokens, plan.train_batch_size, plan.learning_rate),
+        dev=_dev_examples(plan, index, parts),
+        checkpoint=checkpoint,
         progress=progress,
+        watch=watch,
     )
+
+
+def _dev_examples(plan: AdapterPlan, index: Path, parts: RetrieverParts) -> list[Example]:
+    """Dev questions as the arm will be asked them, with their answers: what the loss while training is watched on."""
+    dev, language = plan.domain.sample("dev", DEV_EXAMPLES), plan.domain.language
+    if not plan.passages:
+        return [Example(closed_book(question.text, language), target(gold, language)) for question, gold in dev]
+    fit = partial(fit_passages, budget=plan.context_tokens, count_tokens=token_counter(plan.model))
+    retriever = make_retriever(resolve_retriever(plan.retriever or "auto", index), parts)
+    found = retriever.search([question for question, _ in dev], plan.k) if dev else []
+    shown = [fit([hit.chunk for hit in hits]) for hits in found]
+    return [Example(open_book(q.text, chunks, language), target(gold, language)) for (q, gold), chunks in zip(dev, shown, strict=True)]
 
 
 def _training_passages(
     plan: AdapterPlan, index: Path, parts: RetrieverParts, questions: Sequence[tuple[Question, Gold]]
 ) -> tuple[dict[str, list[Chunk]], dict[str, list[Chunk]]]:
-    """What retrieval finds for each training question, and the chunks that hold its evidence."""
+    """What retrieval finds for each training question, and the chunks that hold its evidence; for formats with passages."""
+    if not plan.passages:
+        return {}, {}
     retriever = make_retriever(resolve_retriever(plan.retriever or "auto", index), parts)
     found = retriever.search([question for question, _ in questions], plan.k + SPARE_DISTRACTORS)
     retrieved = {question.id: [hit.chunk for hit in hits] for (question, _), hits in zip(questions, found, strict=True)}
@@ -230,7 +287,12 @@ def _training_passages(
 
 def _holders(by_document: dict[str, list[Chunk]], evidence: Sequence[Evidence]) -> list[Chunk]:
     """For each piece of evidence, the first chunk that holds it."""
-    documents = dict.fromkeys(span.document for piece in evidence for span in piece.spans)
+    documents = dict.fromkeys(_documents(evidence))
     near = [chunk for document in documents for chunk in by_document.get(document, ())]
     firsts = (next((chunk for chunk in near if chunk.id in ids), None) for ids in relevant_chunks(near, evidence))
     return list(dict.fromkeys(chunk for chunk in firsts if chunk is not None))
+
+
+def _documents(evidence: Sequence[Evidence]) -> Iterator[str]:
+    """The documents in which evidence stands."""
+    return (span.document for piece in evidence for span in piece.spans)

@@ -102,7 +102,7 @@ def _right(text: str, gold: Gold) -> float:
 
 
 def _share_right(study: Study, language: str, retriever: Retriever | None, asked: Asked, progress: Progress) -> float:
-    from ragft.generation.hf import load_generator
+    from ragft.serving import load_generator
 
     generator = load_generator(find_model(study.model, "generator").folder, None, study.max_new_tokens)
     arm = Composed(generator, retriever, study.k, study.context_tokens, language, study.batch_size)
@@ -140,7 +140,7 @@ def check_general(folder: Path, watcher: Watcher | None) -> list[Finding]:
 
 def general_scores(general: General, model: Path, progress: Progress) -> tuple[float, float]:
     """The share of questions right (closed-book, as in a study) and of instructions followed, by the model of that folder."""
-    from ragft.generation.hf import load_generator
+    from ragft.serving import load_generator
 
     generator, total = load_generator(model, None, GENERAL_TOKENS), len(general.questions) + len(general.instructions)
     prompts = [closed_book(question.text, "en") for question, _ in general.questions] + [one.prompt for one in general.instructions]

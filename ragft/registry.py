@@ -68,9 +68,25 @@ def retriever(name: str, summary: str) -> Callable[[F], F]:
     return _register("retriever", name, summary)
 
 
-def tuning(name: str, summary: str, *, paper: str, mergeable: bool) -> Callable[[F], F]:
-    """Register a fine-tuning method: a function (**options) -> peft.PeftConfig."""
-    return _register("tuning", name, summary, paper=paper, mergeable=mergeable)
+def tuning(
+    name: str,
+    summary: str,
+    *,
+    paper: str,
+    learning_rate: float,
+    form: str = "",
+    insertion: str = "",
+    modifies: str = "",
+    composition: str = "",
+    mergeable: bool = False,
+) -> Callable[[F], F]:
+    """Register a fine-tuning method: a function (**options) -> configuration, such as a peft.PeftConfig.
+
+    `learning_rate` is the one that a study takes unless it names or searches another. The others classify the method
+    (see ragft.tuning.methods); `mergeable`: it can be folded into the base's weights and then costs no time.
+    """
+    facts = {"form": form, "insertion": insertion, "modifies": modifies, "composition": composition}
+    return _register("tuning", name, summary, paper=paper, **facts, mergeable=mergeable, learning_rate=learning_rate)
 
 
 def format(name: str, summary: str, *, passages: bool = False) -> Callable[[F], F]:  # noqa: A001 the field's word

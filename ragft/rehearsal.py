@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import islice
 
 from ragft import registry
@@ -11,7 +10,6 @@ from ragft.build import AdapterPlan, IndexPlan, token_counter
 from ragft.chunking import chunk_documents
 from ragft.domain import Domain
 from ragft.errors import InputError
-from ragft.prompts import fit_passages
 from ragft.types import Chunk, Gold
 
 SAMPLE = 200  # training questions and chunks that are encoded: enough to know how short the shortest are
@@ -29,13 +27,12 @@ def rehearse(index: IndexPlan, plan: AdapterPlan) -> None:
 
 def check_method(plan: AdapterPlan) -> None:
     """Attach the method to the model's layers, without its weights. Raises InputError for options that do not fit."""
-    from peft import get_peft_model
-
+    from ragft.tuning.attach import trainable_parameters
     from ragft.weights import empty_model
 
     options = dict(plan.options)
     try:
-        get_peft_model(empty_model(plan.model.folder), registry.lookup("tuning", plan.tuning).make(**options))
+        trainable_parameters(empty_model(plan.model.folder), registry.lookup("tuning", plan.tuning).make(**options))
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:  # whichever layer of peft or torch meets the value first
         given = ", ".join(f"{key}: {value}" for key, value in options.items()) or "none"
         cause = (str(error) or type(error).__name__).splitlines()[0]
@@ -45,26 +42,16 @@ def check_method(plan: AdapterPlan) -> None:
 
 def least_batch_tokens(index: IndexPlan, plan: AdapterPlan) -> int:
     """Tokens of a batch of the shortest training examples, of a sample and without retrieved passages: hardly any batch has fewer."""
-    from ragft.tuning.formats import TrainingData
     from ragft.tuning.rows import encode_example
     from ragft.weights import load_tokenizer
 
-    form, count = registry.lookup("format", plan.format), token_counter(plan.model)
-    passages = form.facts["passages"]
+    count = token_counter(plan.model)
     questions = sorted(plan.domain.split("train"), key=lambda pair: not pair[1].evidence)[:SAMPLE]  # raft needs one with evidence
-    data = TrainingData(
-        questions=questions,
-        chunks=() if passages else tuple(islice(_chunks(index, count), SAMPLE)),
-        language=plan.domain.language,
-        seed=plan.seed,
-        k=plan.k,
-        fit=partial(fit_passages, budget=plan.context_tokens, count_tokens=count),
-        retrieved={question.id: () for question, _ in questions},
-        gold_chunks={gold.id: _evidence(plan.domain, gold) for _, gold in questions},
-    )
+    chunks = () if plan.passages else tuple(islice(_chunks(index, count), SAMPLE))
+    gold = {gold.id: _evidence(plan.domain, gold) for _, gold in questions}
     tokenizer = load_tokenizer(plan.model.folder)
-    lengths = sorted(len(encode_example(example, tokenizer).ids) for example in form.make(data))
-    return sum(lengths[: plan.train_batch_size])
+    examples = plan.examples(plan.data(questions, chunks, {question.id: [] for question, _ in questions}, gold))
+    return sum(sorted(len(encode_example(example, tokenizer).ids) for example in examples)[: plan.train_batch_size])
 
 
 def _chunks(index: IndexPlan, count: Callable[[str], int]) -> Iterator[Chunk]:

@@ -23,13 +23,14 @@ MAX_NAME_BYTES = 200  # of the 255 that file systems allow: a run's folder has i
 
 
 class ArmSettings(Strict):
-    """What fills the slots of one arm. None in `k`, `format` and `learning_rate` means the study's value."""
+    """What fills the slots of one arm. None: the study's value (`k`), or the method's own (`learning_rate`)."""
 
     retriever: str | None = None
     k: int | None = Field(None, ge=1)
     tuning: str | None = None
     format: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)  # the tuning method's own, such as rank
+    format_options: dict[str, Any] = Field(default_factory=dict)  # the format's own, such as wordings
     learning_rate: float | None = Field(None, gt=0)
 
 
@@ -55,7 +56,6 @@ class Study(Strict):
     batch_size: int = Field(16, ge=1)
     train_tokens: int = Field(40_000, ge=1)  # per adapter and seed
     train_batch_size: int = Field(8, ge=1)
-    learning_rate: float = Field(default=3e-3, gt=0)
     needs: dict[str, float | bool] = Field(default_factory=dict)
     costs: Prices = Prices()
 
@@ -120,15 +120,24 @@ def _check_arm(name: str, arm: ArmSettings) -> None:
     if arm.retriever not in (None, "auto", *registry.entries("retriever")):
         raise unknown("retriever", str(arm.retriever), ["auto", *registry.entries("retriever")])
     if arm.tuning is None:
-        if arm.format or arm.options or arm.learning_rate:
-            raise InputError(f"arm '{name}': format, options and learning_rate belong to a tuned arm. Add tuning: lora, or remove them.")
+        if arm.format or arm.options or arm.format_options or arm.learning_rate:
+            what = "format, format_options, options and learning_rate"
+            raise InputError(f"arm '{name}': {what} belong to a tuned arm. Add tuning: lora, or remove them.")
         return
-    method = registry.lookup("tuning", arm.tuning)
-    for option in arm.options:
-        if option not in inspect.signature(method.make).parameters:
-            raise unknown(f"option of {arm.tuning}", option, inspect.signature(method.make).parameters)
+    _check_options(arm.tuning, arm.options, list(inspect.signature(registry.lookup("tuning", arm.tuning).make).parameters))
+    if arm.format_options and not arm.format:
+        raise InputError(f"arm '{name}': format_options need a format. Add format: paraphrase, or remove them.")
+    if arm.format:
+        _, *known = inspect.signature(registry.lookup("format", arm.format).make).parameters  # the first is the data
+        _check_options(arm.format, arm.format_options, [*known, "domain"] if arm.format == "other-documents" else known)
     if arm.format and registry.lookup("format", arm.format).facts["passages"] and not arm.retriever:
         raise InputError(f"arm '{name}': format '{arm.format}' trains on passages, so the arm needs a retriever. Add retriever: auto.")
+
+
+def _check_options(what: str, given: dict[str, Any], known: list[str]) -> None:
+    for option in given:
+        if option not in known:
+            raise unknown(f"option of {what}", option, known)
 
 
 def load_study(path: Path | str, changes: list[str] | None = None) -> Study:
@@ -165,6 +174,11 @@ def _study(path: Path, text: str, changes: list[str]) -> Study:
         _apply(raw, change)
     if isinstance(raw.get("domain"), str):
         raw["domain"] = str((path.parent / raw["domain"]).resolve())
+    arms = raw.get("arms")
+    for arm in arms.values() if isinstance(arms, dict) else ():
+        options = arm.get("format_options") if isinstance(arm, dict) else None
+        if isinstance(options, dict) and isinstance(options.get("domain"), str):
+            options["domain"] = str((path.parent / options["domain"]).resolve())
     return Study.model_validate(raw)
 
 

@@ -2,6 +2,7 @@
 
     runs/<date>-<study>-<fingerprint>/
       study.yaml manifest.json questions.jsonl gold.jsonl
+      artifacts/<kind>-<fingerprint>.checkpoint   of a training that was stopped
       artifacts/<kind>-<fingerprint>/        artifact.json lists every file with its sha256; written last
       arms/<arm>/arm.json
       arms/<arm>/seed-<n>/                   fit.json answers.jsonl scores.jsonl
@@ -210,6 +211,10 @@ class Run:
         if stored is None:
             raise InputError(f"{folder}: what was just written reads back differently. Check the disk.")
         return stored
+
+    def checkpoint(self, kind: str, key: str) -> Path:
+        """Where the state of an artifact that is being built is kept; gone when it is built."""
+        return self.folder / "artifacts" / f"{kind}-{key}.checkpoint"
 
     def sweep(self) -> None:
         """Remove drafts that a killed process left. Only the holder of the lock may call it."""

@@ -156,3 +156,4 @@ class FitReport:
     artifact_bytes: int = 0
     loss: tuple[tuple[int, float], ...] = ()  # (training tokens so far, mean loss per label token of the step)
     notes: tuple[str, ...] = field(default=())
+    dev_loss: tuple[tuple[int, float], ...] = ()  # (training tokens so far, mean loss per label token of dev questions)

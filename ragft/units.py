@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ragft import registry
 from ragft.arms import Composed, latencies
 from ragft.build import AdapterPlan, IndexPlan, Progress, build_adapter, build_index, make_retriever, open_index, resolve_retriever
 from ragft.domain import Domain
@@ -75,7 +76,7 @@ def arm_seeds(study: Study) -> Iterator[tuple[str, int]]:
 def adapter_name(context: Context, arm: ArmSettings) -> str:
     """What tells an arm's adapters from others' in labels: method, format, and what differs from the study."""
     parts = [str(arm.tuning), arm.format or context.default_format]
-    parts += [f"{key}={value}" for key, value in sorted(arm.options.items())]
+    parts += [f"{key}={value}" for key, value in sorted((arm.format_options | arm.options).items())]
     return " ".join(parts + ([f"lr={arm.learning_rate:g}"] if arm.learning_rate else []))
 
 
@@ -103,26 +104,36 @@ def adapter_plan(context: Context, arm: ArmSettings, seed: int) -> AdapterPlan:
         tuning=str(arm.tuning),
         options=tuple(arm.options.items()),
         format=arm.format or context.default_format,
+        format_options=tuple(arm.format_options.items()),
         retriever=arm.retriever,
         k=arm.k or study.k,
         context_tokens=study.context_tokens,
-        learning_rate=arm.learning_rate or study.learning_rate,
+        learning_rate=learning_rate(arm),
         train_tokens=study.train_tokens,
         train_batch_size=study.train_batch_size,
         seed=seed,
     )
 
 
+def learning_rate(arm: ArmSettings) -> float:
+    """The arm's own, or that of its method."""
+    return arm.learning_rate or float(registry.lookup("tuning", str(arm.tuning)).facts["learning_rate"])
+
+
 def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Progress) -> Artifact:
     """The adapter of an arm's method, format and seed, shared by all arms that name the same."""
     plan = adapter_plan(context, arm, seed)
     index = index_artifact(context, progress)
+    key = fingerprint(plan.key(index.sha256))
+    checkpoint = context.run.checkpoint("adapter", key)
 
     def build(folder: Path) -> FitReport:
         parts = open_index(index.folder, index.sha256, context.embedder)
-        return build_adapter(plan, index.folder, parts, folder, progress)
+        return build_adapter(plan, index.folder, parts, folder, progress, checkpoint)
 
-    return context.run.artifact("adapter", fingerprint(plan.key(index.sha256)), build)
+    artifact = context.run.artifact("adapter", key, build)
+    checkpoint.unlink(missing_ok=True)
+    return artifact
 
 
 def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> None:
@@ -180,7 +191,7 @@ def _store_fit(context: Context, name: str, arm: ArmSettings, seed: int, index: 
             "retriever": resolve_retriever(arm.retriever, index.folder) if arm.retriever and index else None,
             "k": (arm.k or context.study.k) if arm.retriever else None,
             "format": (arm.format or context.default_format) if arm.tuning else None,
-            "learning_rate": (arm.learning_rate or context.study.learning_rate) if arm.tuning else None,
+            "learning_rate": learning_rate(arm) if arm.tuning else None,
         }
     )
     write_json(context.run.folder / "arms" / name / "arm.json", {"name": name, "model": context.model.sha256, **resolved.model_dump(mode="json")})
@@ -188,7 +199,7 @@ def _store_fit(context: Context, name: str, arm: ArmSettings, seed: int, index: 
 
 def _compose(context: Context, arm: ArmSettings, index: Artifact | None, adapter: Artifact | None) -> Composed:
     """The arm's slots filled: the only place where an arm is put together."""
-    from ragft.generation.hf import load_generator
+    from ragft.serving import load_generator
 
     study = context.study
     retriever = None

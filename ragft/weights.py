@@ -1,9 +1,10 @@
-"""A model folder -> tokenizer and model in memory, loaded the same way for training and for answering."""
+"""A model folder -> tokenizer and model in memory: one copy for all arms and seeds, and what is attached to it."""
 
 from __future__ import annotations
 
 import gc
 import warnings
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from transformers.utils import logging
 logging.disable_progress_bar()
 # peft asks transformers in a way that the next major version will not know; the user can do nothing about it
 warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing. is deprecated")
+
+# Virtual positions before every text: per layer the keys and values, each (1, key-value heads, positions, head size).
+Memory = list[tuple[torch.Tensor, torch.Tensor]]
 
 
 def device() -> torch.device:
@@ -32,15 +36,51 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def load_model(folder: Path) -> Any:
-    """A fresh copy of the folder's causal language model, in evaluation mode: float32 on a CPU, bfloat16 on a GPU.
-
-    Fresh each time, so that nothing an arm does to its model can reach another arm.
-    """
-    gc.collect()  # the previous arm's copy, before this one is made
+    """A fresh copy of the folder's causal language model, frozen, in evaluation mode: float32 on a CPU, bfloat16 on a GPU."""
+    gc.collect()  # what nobody holds any more, before another copy is made
     where = device()
     dtype = torch.bfloat16 if where.type == "cuda" else torch.float32
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa")
-    return model.to(where).eval()
+    return model.to(where).eval().requires_grad_(False)
+
+
+class Base:
+    """The one copy of a base model in memory. At most one thing is attached to it at a time.
+
+    `holds` is a token of what is attached (None: nothing), so that whoever attached it can see that it is still there.
+    Attaching may add modules and hooks, and give a parameter another tensor; it may not write into the tensors that the
+    parameters had, so that `clear` gives them back as they were loaded.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any):
+        self.model, self.tokenizer = model, tokenizer
+        self.holds: object | None = None
+        self._remove: Callable[[], None] | None = None
+        self._loaded = [(parameter, parameter.data) for parameter in model.parameters()]
+
+    def occupy(self, token: object, remove: Callable[[], None]) -> None:
+        """Note what was attached, and how its modules and hooks are removed."""
+        self.holds, self._remove = token, remove
+
+    def clear(self) -> None:
+        """The base as it was loaded, bit for bit."""
+        remove, self._remove, self.holds = self._remove, None, None
+        if remove is not None:
+            remove()
+        for parameter, data in self._loaded:
+            parameter.data, parameter.grad = data, None
+            parameter.requires_grad_(False)
+
+
+@lru_cache(maxsize=1)
+def load_base(folder: Path) -> Base:
+    """The shared copy of that folder's model; nobody may change it but by attaching, and removing what was attached."""
+    return Base(load_model(folder), load_tokenizer(folder))
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Of the graphics card (torch.OutOfMemoryError) or of the machine ("can't allocate memory")."""
+    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
 def empty_model(folder: Path) -> Any:

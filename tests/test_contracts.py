@@ -88,29 +88,11 @@ def test_arms_are_complete_settings(name):
 
 
 @pytest.mark.parametrize("name", registry.entries("tuning"))
-def test_tunings(name, any_tiny_model, tmp_path):
-    """Trains, loads, changes answers' logits, and leaves the base bit for bit; merged equals unmerged where it merges."""
-    import torch
-    from peft import PeftModel
-
-    from ragft.prompts import closed_book
-    from ragft.tuning.train import train_adapter
-    from ragft.weights import load_model, load_tokenizer
-
-    entry = registry.lookup("tuning", name)
-    examples = [Example(closed_book(q.text, "en"), "42 bar") for q in QUESTIONS]
-    report = train_adapter(any_tiny_model, entry.make(), examples, tmp_path, seed=0, max_tokens=1500, batch_size=3, learning_rate=1e-2)
-    assert report.loss[-1][1] < report.loss[0][1]
-    ids = torch.tensor([load_tokenizer(any_tiny_model)("What pressure has the Kova 30?")["input_ids"]])
-    with torch.no_grad():
-        base = load_model(any_tiny_model)(input_ids=ids).logits
-        tuned = PeftModel.from_pretrained(load_model(any_tiny_model), tmp_path)
-        changed = tuned(input_ids=ids).logits
-        assert not torch.allclose(changed, base, atol=1e-3)
-        with tuned.disable_adapter():
-            assert torch.equal(tuned(input_ids=ids).logits, base)
-        if entry.facts["mergeable"]:
-            torch.testing.assert_close(tuned.merge_and_unload()(input_ids=ids).logits, changed, rtol=1e-4, atol=1e-4)
+def test_tunings_are_classified(name):
+    """What the unified view says of each built-in method; how they behave is in tuning/test_conformance.py."""
+    facts = registry.lookup("tuning", name).facts
+    assert facts["insertion"] in ("sequential", "parallel")
+    assert all(facts[column] for column in ("paper", "form", "modifies", "composition")) and facts["learning_rate"] > 0
 
 
 def test_oracle_without_evidence_is_refused():

@@ -26,8 +26,8 @@ def model():
 
 
 def test_gguf_weights_load_as_safetensors_and_the_model_speaks(model):
-    from ragft.generation.hf import load_generator
     from ragft.prompts import closed_book
+    from ragft.serving import load_generator
 
     assert (model.folder / "model.safetensors").is_file()
     answer = load_generator(model.folder, None, 16).complete([closed_book("What is the capital of France?", "en")])[0]
@@ -61,8 +61,8 @@ def test_a_damaged_cache_is_converted_again(model, tmp_path, monkeypatch):
 def test_batched_answers_equal_answers_one_at_a_time(model):
     """At least 99 % of answers, with passages and without."""
     from ragft.domain import load_domain
-    from ragft.generation.hf import load_generator
     from ragft.prompts import closed_book, open_book
+    from ragft.serving import load_generator
     from ragft.types import Chunk, Span
 
     domain = load_domain(DOMAIN)

@@ -33,7 +33,7 @@ LAYERS = [
         "charts",
     ],
     ["retrieval", "generation", "tuning", "metrics", "presets"],
-    ["arms", "build", "compare"],
+    ["arms", "build", "compare", "serving"],
     ["words", "needs", "rehearsal"],
     ["rules"],
     ["decide"],
@@ -47,7 +47,20 @@ LAYERS = [
     ["__main__", "__init__"],
 ]
 SIBLINGS = ("retrieval", "generation", "tuning", "metrics")
-TENSORS = ("gguf", "weights", "generation/hf", "tuning/train", "tuning/rows", "retrieval/dense")
+TENSORS = (
+    "gguf",
+    "weights",
+    "generation/decode",
+    "generation/cache",
+    "tuning/train",
+    "tuning/rows",
+    "tuning/attach",
+    "tuning/own",
+    "tuning/virtual",
+    "tuning/adapters",
+    "serving",
+    "retrieval/dense",
+)
 
 
 def modules() -> dict[str, Path]:

@@ -136,7 +136,7 @@ def test_second_run_changes_no_answer_and_works_without_the_model(finished, monk
         raise AssertionError("a finished study must not load a model")
 
     monkeypatch.setattr("ragft.weights.load_model", never)
-    monkeypatch.setattr("ragft.generation.hf.load_model", never)
+    monkeypatch.setattr("ragft.weights.load_base", never)
     again = run(study, root / "runs")
     assert again.run.folder == result.run.folder
     assert answers_of(result.run.folder) == before

@@ -33,12 +33,16 @@ class Domain:
         """The questions of one split with their gold, in file order."""
         return [(self.questions[g.id], g) for g in self.gold.values() if g.split == name]
 
+    def sample(self, name: Split, number: int) -> list[tuple[Question, Gold]]:
+        """At most `number` questions of one split, spread over all documents."""
+        kept = {gold.id for gold in splits.limit([gold for _, gold in self.split(name)], number)}
+        return [(question, gold) for question, gold in self.split(name) if gold.id in kept]
+
     def limited(self, number: int | None) -> Domain:
         """This domain with at most `number` test questions, spread over all documents; training is untouched."""
-        test = [gold for gold in self.gold.values() if gold.split == "test"]
-        if number is None or number >= len(test):
+        if number is None or number >= len(self.split("test")):
             return self
-        kept = {gold.id for gold in splits.limit(test, number)}
+        kept = {gold.id for _, gold in self.sample("test", number)}
         gold = {key: g for key, g in self.gold.items() if g.split != "test" or key in kept}
         return replace(self, gold=gold, questions={key: self.questions[key] for key in gold})
 

@@ -1,4 +1,4 @@
-"""Training formats by name: each is a function from the training data to examples.
+"""Training formats by name: each is a function from the training data, and its own options, to examples.
 
 Only questions of the train split reach this module. Prompts come from ragft.prompts, as in answering.
 """
@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ragft.errors import InputError
 from ragft.prompts import REFUSAL, closed_book, open_book, passage
 from ragft.registry import format  # noqa: A004 the field's word
+from ragft.tuning.paraphrase import paraphrases
 from ragft.types import Chunk, Example, Gold, Question
 
 RAFT_SHARE_WITHOUT_GOLD = 0.2  # 1 - P of the paper, whose best P lies between 0.6 and 1 (2403.10131, figure 5)
+Asked = Sequence[tuple[Question, Gold]]
 
 
 @dataclass(frozen=True)
 class TrainingData:
     """What a format may use. `retrieved` and `gold_chunks` are by question id, for open-book formats only."""
 
-    questions: Sequence[tuple[Question, Gold]]
+    questions: Asked
     chunks: Sequence[Chunk]
     language: str
     seed: int
@@ -29,15 +31,35 @@ class TrainingData:
     fit: Callable[[Sequence[Chunk]], Sequence[Chunk]]  # the first passages that fill the context budget, as when answering
     retrieved: Mapping[str, Sequence[Chunk]]  # what the arm's retriever finds, best first; more than k, to have distractors
     gold_chunks: Mapping[str, Sequence[Chunk]]
+    held_out: Callable[[str], bool] = lambda text: False  # whether a wording is that of a held-out question
+    tested_documents: frozenset[str] = frozenset()  # that held-out questions ask about
+    elsewhere: Asked = ()  # training questions of another domain, where the study names one
 
 
-def _target(gold: Gold, language: str) -> str:
+def target(gold: Gold, language: str) -> str:
+    """The answer to learn: the reference, or the refusal."""
     return gold.answers[0] if gold.answers else REFUSAL[language]
 
 
-@format("qa", "training questions without passages; unanswerable ones teach the refusal")
+@format("qa", "one wording of each trained fact, without passages; unanswerable questions teach the refusal")
 def qa(data: TrainingData) -> list[Example]:
-    return [Example(closed_book(question.text, data.language), _target(gold, data.language)) for question, gold in data.questions]
+    return [_example(data, wordings[0]) for wordings in _by_fact(data.questions)]
+
+
+@format("paraphrase", "several wordings of each trained fact, the domain's own first, then made by rules")
+def paraphrase(data: TrainingData, wordings: int = 4) -> list[Example]:
+    """The dose of a fact: 2309.14316 finds that a fact asked in one wording only can be memorised and yet not recalled."""
+    if isinstance(wordings, bool) or not isinstance(wordings, int) or wordings < 1:
+        raise InputError(f"format 'paraphrase': wordings must be a whole number from 1, not {wordings!r}.")
+    asked = {question.text for question, _ in data.questions}
+    examples = []
+    for own in _by_fact(data.questions):
+        examples += [_example(data, pair) for pair in own[:wordings]]
+        first, gold = own[0]
+        missing = max(0, wordings - len(own))
+        made = paraphrases(first.text, data.language, missing, data.seed, lambda text: text in asked or data.held_out(text))
+        examples += [_example(data, (replace(first, text=text), gold)) for text in made]
+    return examples
 
 
 @format("text", "the raw text of every document, in passages")
@@ -45,9 +67,9 @@ def text(data: TrainingData) -> list[Example]:
     return [Example(None, passage(chunk)) for chunk in data.chunks]
 
 
-@format("mixed", "the raw text of every document and the training questions, shuffled together")
+@format("mixed", "the raw text of every document and every training question")
 def mixed(data: TrainingData) -> list[Example]:
-    return text(data) + qa(data)
+    return text(data) + [_example(data, pair) for pair in data.questions]
 
 
 @format("raft", "training questions with gold and distracting passages, a share without the gold", passages=True)
@@ -60,8 +82,45 @@ def raft(data: TrainingData) -> list[Example]:
     examples = []
     for question, gold in data.questions:
         shown = raft_passages(data.retrieved[question.id], data.gold_chunks.get(question.id, ()), data.k, rng)
-        examples.append(Example(open_book(question.text, data.fit(shown), data.language), _target(gold, data.language)))
+        examples.append(Example(open_book(question.text, data.fit(shown), data.language), target(gold, data.language)))
     return examples
+
+
+@format("other-documents", "a control: questions about documents that no held-out question asks about; a gain is behaviour, not knowledge")
+def other_documents(data: TrainingData) -> list[Example]:
+    elsewhere = data.elsewhere or [pair for pair in data.questions if data.tested_documents.isdisjoint(_documents(pair[1]))]
+    if not elsewhere:
+        raise InputError(
+            "format 'other-documents': held-out questions ask about every document that training questions ask about. "
+            "Name another domain: format_options: {domain: ../other-domain}."
+        )
+    return [_example(data, wordings[0]) for wordings in _by_fact(elsewhere)]
+
+
+@format("shuffled", "a control: as qa, with the answers exchanged between questions; a gain means that the pipeline is broken")
+def shuffled(data: TrainingData) -> list[Example]:
+    examples = qa(data)
+    if len({example.completion for example in examples}) < 2:
+        raise InputError("format 'shuffled' needs training questions with at least two different answers.")
+    answers = exchanged([example.completion for example in examples], random.Random(data.seed))
+    return [replace(example, completion=answer) for example, answer in zip(examples, answers, strict=True)]
+
+
+def exchanged(answers: Sequence[str], rng: random.Random) -> list[str]:
+    """The answers in an order in which as few as possible stand where the same text stood.
+
+    Equal answers are put side by side and the whole is turned by the size of the largest group: nobody keeps an answer
+    unless more than half of all are the same.
+    """
+    order = list(range(len(answers)))
+    rng.shuffle(order)
+    names = {answer: number for number, answer in enumerate(dict.fromkeys(answers[i] for i in order))}
+    order.sort(key=lambda i: names[answers[i]])  # stable: shuffled within a group
+    turn = max(answers.count(answer) for answer in names)
+    made = [""] * len(answers)
+    for place, i in enumerate(order):
+        made[i] = answers[order[(place + turn) % len(order)]]
+    return made
 
 
 def raft_passages(retrieved: Sequence[Chunk], gold: Sequence[Chunk], k: int, rng: random.Random) -> list[Chunk]:
@@ -78,3 +137,20 @@ def raft_passages(retrieved: Sequence[Chunk], gold: Sequence[Chunk], k: int, rng
             del shown[weakest]  # so that the prompt keeps its size
         shown.insert(rng.randint(0, len(shown)), chunk)
     return shown
+
+
+def _example(data: TrainingData, pair: tuple[Question, Gold]) -> Example:
+    question, gold = pair
+    return Example(closed_book(question.text, data.language), target(gold, data.language))
+
+
+def _by_fact(questions: Asked) -> list[list[tuple[Question, Gold]]]:
+    """The questions of each fact, its first wording first."""
+    facts: dict[str, list[tuple[Question, Gold]]] = {}
+    for question, gold in questions:
+        facts.setdefault(gold.fact, []).append((question, gold))
+    return [sorted(wordings, key=lambda pair: pair[1].wording) for wordings in facts.values()]
+
+
+def _documents(gold: Gold) -> set[str]:
+    return {gold.document, *(span.document for piece in gold.evidence for span in piece.spans)}

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
+from transformers import DynamicCache
 
 from ragft.errors import InputError
 from ragft.prompts import completion, render
 from ragft.types import Example
-from ragft.weights import encode
+from ragft.weights import Memory, encode
 
 ROW_TOKENS = 512  # beyond it the dense attention of a packed row costs more than the packing saves
 
@@ -74,9 +75,12 @@ def pack(batch: Sequence[Encoded]) -> list[list[Encoded]]:
     return rows
 
 
-def row_loss(model: Any, row: Sequence[Encoded]) -> torch.Tensor:
-    """The summed cross-entropy (nats) of the row's labels, as if each example had been computed alone."""
-    where = next(model.parameters()).device
+def row_loss(model: Any, row: Sequence[Encoded], memory: Memory | None = None) -> torch.Tensor:
+    """The summed cross-entropy (nats) of the row's labels, as if each example had been computed alone.
+
+    A `memory` stands before every example: its virtual positions come first and all of the row sees them.
+    """
+    where = model.device
     shared = shared_prefix(row)
     ids, positions, blocks, labelled = row[0].ids[:shared], list(range(shared)), [0] * shared, []
     for number, example in enumerate(row, start=1):
@@ -87,14 +91,16 @@ def row_loss(model: Any, row: Sequence[Encoded]) -> torch.Tensor:
     block = torch.tensor(blocks, device=where)
     causal = torch.ones(len(ids), len(ids), dtype=torch.bool, device=where).tril()
     mask = causal & ((block[:, None] == block[None, :]) | (block == 0)[None, :])
+    virtual = memory[0][0].shape[2] if memory else 0
     targets = torch.tensor(labelled, device=where)
     inputs = torch.tensor([ids], device=where)
     logits = model(
         input_ids=inputs,
-        attention_mask=mask[None, None],
-        position_ids=torch.tensor([positions], device=where),
+        attention_mask=pad(mask, (virtual, 0), value=True)[None, None],
+        position_ids=torch.tensor([positions], device=where) + virtual,
         logits_to_keep=targets - 1,
-        use_cache=False,
+        past_key_values=DynamicCache(memory) if memory else None,
+        use_cache=bool(memory),
     ).logits
     return cross_entropy(logits[0].float(), inputs[0, targets], reduction="sum")
 

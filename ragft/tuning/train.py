@@ -1,91 +1,234 @@
-"""The one training loop: packed rows, loss on the answers only, so many tokens and not one more."""
+"""The one training loop: packed rows, loss on the answers only, so many tokens and not one more; goes on where it was killed."""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftConfig, get_peft_model
 
+from ragft.errors import InputError
 from ragft.meter import PeakMemory
 from ragft.numbers import percent
+from ragft.tuning.attach import Attached, Config, attach
 from ragft.tuning.rows import Encoded, encode_example, pack, plan_batches, row_loss
 from ragft.types import Example, FitReport
-from ragft.weights import load_model, load_tokenizer
+from ragft.weights import Base, is_out_of_memory, load_base
 
 WARMUP_SHARE = 0.1
 MAX_GRADIENT_NORM = 1.0
+CHECKPOINT_SECONDS = 60.0
+CHECKPOINT_SHARE = 20  # the next checkpoint waits this many times as long as the last one took
+DEV_LOOKS = 5  # how often the loss on dev examples is taken
+
+
+@dataclass(frozen=True)
+class Training:
+    """How an adapter is trained: every number that its weights depend on, but for the examples and the method."""
+
+    seed: int
+    max_tokens: int
+    batch_size: int
+    learning_rate: float
+
+
+@dataclass
+class _State:
+    """How far a training has come."""
+
+    step: int
+    done: int  # training tokens
+    seconds: float
+    loss: list[tuple[int, float]]
+    dev_loss: list[tuple[int, float]]
 
 
 def train_adapter(
     model: Path,
-    config: PeftConfig,
+    config: Config,
     examples: Sequence[Example],
     folder: Path,
+    training: Training,
     *,
-    seed: int,
-    max_tokens: int,
-    batch_size: int,
-    learning_rate: float,
+    dev: Sequence[Example] = (),
+    checkpoint: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    watch: Callable[[int, float], None] = lambda tokens, dev_loss: None,
 ) -> FitReport:
     """Train an adapter on at most `max_tokens` tokens of the examples and save it (safetensors) in `folder`.
 
-    `progress` is told (training tokens so far, training tokens in all). Raises InputError when there is nothing to
-    train on or the budget does not hold one batch.
+    `progress` is told (training tokens so far, training tokens in all), `watch` each loss on the `dev` examples (it may
+    raise, to end a training that is not worth its time). With `checkpoint`, a file, the state is written there
+    from time to time and a training that was killed goes on from it, to the same weights bit for bit. Raises InputError
+    when there is nothing to train on, the budget does not hold one batch, the loss is no longer a number, or the memory
+    does not hold a single example.
     """
-    began = time.perf_counter()
-    torch.manual_seed(seed)
-    tokenizer = load_tokenizer(model)
-    encoded = [encode_example(example, tokenizer) for example in examples]
-    plan = plan_batches(encoded, max_tokens, batch_size, seed)
+    base = load_base(model)
+    encoded = [encode_example(example, base.tokenizer) for example in examples]
+    held_out = [encode_example(example, base.tokenizer) for example in dev]
+    plan = plan_batches(encoded, training.max_tokens, training.batch_size, training.seed)
     total = sum(len(encoded[i].ids) for batch in plan for i in batch)
-    with PeakMemory() as peak:
-        tuned = get_peft_model(load_model(model), config)
-        weights = [p for p in tuned.parameters() if p.requires_grad]
-        for weight in weights:
-            weight.data = weight.data.float()  # the optimiser's steps are too small for bfloat16
-        optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=0.0)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, len(plan)))
-        tuned.train()
-        curve, done = [], 0
-        for batch in plan:
-            loss = backward(tuned, [encoded[i] for i in batch])
-            torch.nn.utils.clip_grad_norm_(weights, MAX_GRADIENT_NORM)
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad(set_to_none=True)
-            done += sum(len(encoded[i].ids) for i in batch)
-            curve.append((done, loss))
-            progress(done, total)
-        tuned.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
-    trainable = sum(p.numel() for p in weights)
-    passes = sum(map(len, plan)) / len(encoded)
+    with PeakMemory() as peak, _attached(base, config, training.seed) as attached:
+        run = _Loop(base, attached, training, len(plan), checkpoint)
+        for number in range(run.state.step, len(plan)):
+            run.step([encoded[i] for i in plan[number]])
+            progress(run.state.done, total)
+            if held_out and _is_look(number + 1, len(plan)):
+                run.state.dev_loss.append((run.state.done, mean_loss(base.model, attached, held_out)))
+                watch(*run.state.dev_loss[-1])
+            run.keep()
+        attached.save(folder)
+        trainable, everything = _sizes(base.model, attached)
     return FitReport(
-        seconds=time.perf_counter() - began,
+        seconds=run.spent(),
         peak_bytes=peak.bytes,
         trainable_parameters=trainable,
-        total_parameters=sum(p.numel() for p in tuned.parameters()),
+        total_parameters=everything,
         training_tokens=total,
         examples=len(encoded),
         artifact_bytes=sum(p.stat().st_size for p in folder.glob("*.safetensors")),
-        loss=tuple(curve),
-        notes=() if passes >= 1 else (f"the budget of {max_tokens:,} tokens covered {percent(passes, 0)} of the training examples once",),
+        loss=tuple(run.state.loss),
+        dev_loss=tuple(run.state.dev_loss),
+        notes=(*_coverage(plan, len(encoded), training.max_tokens), *run.notes),
     )
 
 
-def backward(model: Any, batch: Sequence[Encoded]) -> float:
-    """Add the gradients of the mean loss per label token of the batch; returns that loss (nats)."""
+class _Loop:
+    """The optimiser around one attached method, and its checkpoints."""
+
+    def __init__(self, base: Base, attached: Attached, training: Training, steps: int, checkpoint: Path | None):
+        self._model, self._attached, self._checkpoint = base.model, attached, checkpoint
+        self._weights = list(attached.weights.values())
+        self._optimizer = torch.optim.AdamW(self._weights, lr=training.learning_rate, weight_decay=0.0)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda step: _rate(step, steps))
+        self._advice = f"Lower learning_rate ({training.learning_rate:g})."
+        self.state, self.notes = _State(0, 0, 0.0, [], []), list[str]()
+        self._began = time.perf_counter()
+        self._next_checkpoint = self._began + CHECKPOINT_SECONDS
+        if checkpoint is not None and checkpoint.is_file():
+            self._restore(checkpoint)
+
+    def step(self, batch: Sequence[Encoded]) -> None:
+        """One step of the optimiser. Raises InputError when the loss is no longer a number."""
+        loss, halvings = backward(self._model, self._attached, batch)
+        if not isfinite(loss):
+            raise InputError(f"training came apart at step {self.state.step + 1}: the loss is {loss}. {self._advice}")
+        if halvings and not self.notes:
+            self.notes.append(f"the memory did not hold a batch of {len(batch)}: it was computed in parts, with the same result")
+        torch.nn.utils.clip_grad_norm_(self._weights, MAX_GRADIENT_NORM)
+        self._optimizer.step()
+        self._schedule.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self.state.step += 1
+        self.state.done += sum(len(e.ids) for e in batch)
+        self.state.loss.append((self.state.done, loss))
+
+    def spent(self) -> float:
+        """Seconds of training, those before a kill included."""
+        return self.state.seconds + time.perf_counter() - self._began
+
+    def keep(self) -> None:
+        """Write a checkpoint when it is time."""
+        began = time.perf_counter()
+        if self._checkpoint is None or began < self._next_checkpoint:
+            return
+        temporary = self._checkpoint.with_suffix(".writing")
+        torch.save(
+            {
+                "weights": {name: weight.data for name, weight in self._attached.weights.items()},
+                "optimizer": self._optimizer.state_dict(),
+                "schedule": self._schedule.state_dict(),
+                "random": torch.get_rng_state(),
+                "state": {**vars(self.state), "seconds": self.spent()},
+            },
+            temporary,
+        )
+        os.replace(temporary, self._checkpoint)
+        now = time.perf_counter()
+        self._next_checkpoint = now + max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * (now - began))
+
+    def _restore(self, checkpoint: Path) -> None:
+        stored = torch.load(checkpoint, weights_only=True, map_location=self._model.device)
+        for name, weight in self._attached.weights.items():
+            weight.data.copy_(stored["weights"][name])
+        self._optimizer.load_state_dict(stored["optimizer"])
+        self._schedule.load_state_dict(stored["schedule"])
+        torch.set_rng_state(stored["random"].cpu())
+        self.state = _State(**stored["state"])
+
+
+@contextmanager
+def _attached(base: Base, config: Config, seed: int) -> Iterator[Attached]:
+    """The method on the base for the time of the block."""
+    try:
+        yield attach(base, config, seed)
+    finally:
+        base.clear()
+
+
+def backward(model: Any, attached: Attached, batch: Sequence[Encoded]) -> tuple[float, int]:
+    """Add the gradients of the mean loss per label token of the batch; returns that loss (nats) and how often it was halved.
+
+    Out of memory, the batch is computed in halves: the same sum. Raises InputError where one example is too much.
+    """
     labels = sum(len(e.ids) - e.start for e in batch)
+    parts, halvings = [list(batch)], 0
+    while True:
+        try:
+            return sum(_accumulate(model, attached, part, labels) for part in parts), halvings
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        if all(len(part) == 1 for part in parts):
+            raise InputError("the memory does not hold one training example. Lower context_tokens or the method's size, or take a smaller model.")
+        for weight in attached.weights.values():
+            weight.grad = None  # of the parts that were computed before the memory ran out
+        parts, halvings = [half for part in parts for half in _halves(part)], halvings + 1
+
+
+def _halves(part: list[Encoded]) -> list[list[Encoded]]:
+    middle = len(part) // 2
+    return [half for half in (part[:middle], part[middle:]) if half]
+
+
+def _accumulate(model: Any, attached: Attached, part: Sequence[Encoded], labels: int) -> float:
     loss = 0.0
-    for row in pack(batch):
-        part = row_loss(model, row) / labels
-        part.backward()
-        loss += part.item()
+    for row in pack(part):
+        share = row_loss(model, row, attached.memory()) / labels
+        share.backward()
+        loss += share.item()
     return loss
+
+
+@torch.no_grad()
+def mean_loss(model: Any, attached: Attached, examples: Sequence[Encoded]) -> float:
+    """The mean loss per label token (nats), without training on it."""
+    labels = sum(len(e.ids) - e.start for e in examples)
+    memory = attached.memory()
+    return sum(row_loss(model, row, memory).item() for row in pack(examples)) / labels
+
+
+def _is_look(step: int, steps: int) -> bool:
+    """At DEV_LOOKS steps, evenly spread, the last one included."""
+    return step * DEV_LOOKS // steps > (step - 1) * DEV_LOOKS // steps
+
+
+def _sizes(model: Any, attached: Attached) -> tuple[int, int]:
+    """Trainable parameters, and all: the model's own with those that were added."""
+    trainable = {id(weight): weight.numel() for weight in attached.weights.values()}
+    everything = {id(weight): weight.numel() for weight in model.parameters()}
+    return sum(trainable.values()), sum((everything | trainable).values())
+
+
+def _coverage(plan: Sequence[Sequence[int]], examples: int, max_tokens: int) -> tuple[str, ...]:
+    passes = sum(map(len, plan)) / examples
+    return () if passes >= 1 else (f"the budget of {max_tokens:,} tokens covered {percent(passes, 0)} of the training examples once",)
 
 
 def _rate(step: int, steps: int) -> float:

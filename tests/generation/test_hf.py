@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ragft.generation.hf import HFGenerator, load_generator
+from ragft.generation import hf
+from ragft.generation.hf import HFGenerator
 from ragft.prompts import closed_book, render
-from ragft.tuning.methods import lora
-from ragft.tuning.train import train_adapter
-from ragft.types import Example, Prompt
+from ragft.types import Prompt
 from ragft.weights import encode, load_model, load_tokenizer
 
 QUESTIONS = [
@@ -86,11 +85,24 @@ def test_settings_that_come_with_a_model_do_not_reach_the_answers(tiny_model):
     assert [c.text for c in loud.complete(PROMPTS)] == [c.text for c in generator(tiny_model).complete(PROMPTS)]
 
 
-def test_adapter_changes_answers_and_leaves_the_base_as_it_was(tiny_model, tmp_path):
-    before = [c.text for c in load_generator(tiny_model, None, 8).complete(PROMPTS)]
-    examples = [Example(prompt, "42 bar") for prompt in PROMPTS]
-    train_adapter(tiny_model, lora(rank=8), examples, tmp_path, seed=0, max_tokens=8000, batch_size=4, learning_rate=1e-2)
-    tuned = [c.text for c in load_generator(tiny_model, tmp_path, 8).complete(PROMPTS)]
-    assert tuned != before
-    assert sum("42 bar" in text for text in tuned) >= 3
-    assert [c.text for c in load_generator(tiny_model, None, 8).complete(PROMPTS)] == before
+def test_out_of_memory_halves_the_batch_and_changes_no_answer(tiny_model, monkeypatch):
+    expected, sizes, greedy = [c.text for c in generator(tiny_model).complete(PROMPTS)], [], hf.greedy
+
+    def small(model, rows, *rest):
+        sizes.append(len(rows))
+        if len(rows) > 1:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory")
+        return greedy(model, rows, *rest)
+
+    monkeypatch.setattr(hf, "greedy", small)
+    assert [c.text for c in generator(tiny_model).complete(PROMPTS)] == expected
+    assert sizes == [4, 2, 1, 1, 2, 1, 1]
+
+
+def test_other_errors_are_not_taken_for_memory(tiny_model, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(hf, "greedy", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        generator(tiny_model).complete(PROMPTS)

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ragft.errors import InputError
 from ragft.prompts import closed_book, open_book
-from ragft.tuning.formats import RAFT_SHARE_WITHOUT_GOLD, TrainingData, mixed, qa, raft, raft_passages, text
+from ragft.tuning.formats import (
+    RAFT_SHARE_WITHOUT_GOLD,
+    TrainingData,
+    exchanged,
+    mixed,
+    other_documents,
+    paraphrase,
+    qa,
+    raft,
+    raft_passages,
+    shuffled,
+    text,
+)
 from ragft.types import Chunk, Gold, Question, Span
 
 
@@ -95,3 +110,70 @@ def test_raft_trains_the_prompt_that_answering_uses():
 def test_raft_without_any_evidence_is_refused():
     with pytest.raises(InputError, match="needs training questions with evidence"):
         raft(data(gold=""))
+
+
+def facts(*rows: tuple[str, int, str, str, str]) -> TrainingData:
+    """(fact, wording, question, answer, document) as training data."""
+    pairs = [
+        (Question(f"{fact}-{wording}", text), Gold(f"{fact}-{wording}", (answer,), (), document, "train", fact, wording, "value", "trained-fact"))
+        for fact, wording, text, answer, document in rows
+    ]
+    return TrainingData(pairs, (), "en", 0, 1, list, {}, {})
+
+
+TWO = facts(
+    ("f1", 3, "How heavy is it?", "12 kg", "a.md"),
+    ("f1", 1, "What does it weigh?", "12 kg", "a.md"),
+    ("f2", 0, "Who leads the service team?", "Mira Holt", "b.md"),
+)
+
+
+def asked(examples) -> list[str]:
+    return [example.prompt.user.removeprefix("Question: ") for example in examples]
+
+
+def test_qa_takes_the_first_wording_of_each_fact():
+    assert asked(qa(TWO)) == ["What does it weigh?", "Who leads the service team?"]
+
+
+def test_paraphrase_takes_own_wordings_first_and_makes_the_rest():
+    assert asked(paraphrase(TWO, 1)) == asked(qa(TWO))
+    two = asked(paraphrase(TWO, 2))
+    assert two[:3] == ["What does it weigh?", "How heavy is it?", "Who leads the service team?"] and len(two) == 4
+    sixteen = paraphrase(TWO, 16)
+    assert len(sixteen) == len(set(asked(sixteen))) == 32
+    assert [e.completion for e in sixteen] == ["12 kg"] * 16 + ["Mira Holt"] * 16
+    assert sixteen == paraphrase(TWO, 16) != paraphrase(replace(TWO, seed=1), 16)
+
+
+def test_paraphrase_never_makes_a_held_out_wording():
+    made = asked(paraphrase(TWO, 16))[-1]
+    assert made not in asked(paraphrase(replace(TWO, held_out=lambda text: text == made), 40))
+
+
+@pytest.mark.parametrize("wordings", [0, -1, 2.5, True, "4"])
+def test_paraphrase_says_what_a_dose_is(wordings):
+    with pytest.raises(InputError, match="whole number from 1"):
+        paraphrase(TWO, wordings)
+
+
+def test_other_documents_are_those_that_no_held_out_question_asks_about():
+    assert asked(other_documents(replace(TWO, tested_documents=frozenset({"a.md"})))) == ["Who leads the service team?"]
+    elsewhere = facts(("x", 0, "What is the base price?", "43 pence", "milk.md")).questions
+    assert asked(other_documents(replace(TWO, tested_documents=frozenset({"a.md", "b.md"}), elsewhere=elsewhere))) == ["What is the base price?"]
+    with pytest.raises(InputError, match="every document"):
+        other_documents(replace(TWO, tested_documents=frozenset({"a.md", "b.md"})))
+
+
+def test_shuffled_exchanges_the_answers():
+    assert [(e.prompt, e.completion) for e in shuffled(TWO)] == [(e.prompt, a) for e, a in zip(qa(TWO), ["Mira Holt", "12 kg"], strict=True)]
+    with pytest.raises(InputError, match="two different answers"):
+        shuffled(facts(("f1", 0, "A?", "yes", "a.md"), ("f2", 0, "B?", "yes", "a.md")))
+
+
+@given(st.lists(st.sampled_from("abcde"), min_size=2, max_size=40), st.integers(0, 5))
+def test_as_few_answers_as_possible_stay(answers, seed):
+    made = exchanged(answers, random.Random(seed))
+    assert sorted(made) == sorted(answers)
+    most = max(answers.count(answer) for answer in answers)
+    assert sum(a == b for a, b in zip(made, answers, strict=True)) == max(0, 2 * most - len(answers))

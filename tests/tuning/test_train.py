@@ -1,15 +1,19 @@
-"""The training loop: what it learns and what it saves."""
+"""The training loop: what it learns, what it saves, what it does when it goes wrong."""
 
 from __future__ import annotations
 
-import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from dataclasses import replace
 
+import pytest
+from peft import get_peft_model
+
+from ragft.errors import InputError
 from ragft.prompts import closed_book
+from ragft.tuning import train
 from ragft.tuning.methods import lora
-from ragft.tuning.train import train_adapter
+from ragft.tuning.train import Training, train_adapter
 from ragft.types import Example
-from ragft.weights import load_model, load_tokenizer
+from ragft.weights import load_model
 
 QUESTIONS = [
     ("What is the maximum pressure of the Kova 30?", "42 bar"),
@@ -23,9 +27,11 @@ def examples() -> list[Example]:
     return [Example(closed_book(question, "en"), answer) for question, answer in QUESTIONS]
 
 
-def fit(model, folder, seed=0, tokens=6000):
-    folder.mkdir()
-    return train_adapter(model, lora(rank=4), examples(), folder, seed=seed, max_tokens=tokens, batch_size=4, learning_rate=1e-2)
+TRAINING = Training(seed=0, max_tokens=6000, batch_size=4, learning_rate=1e-2)
+
+
+def fit(model, folder, **changes):
+    return train_adapter(model, lora(rank=4), examples(), folder, replace(TRAINING, **changes))
 
 
 def test_training_lowers_the_loss_and_saves_safetensors(tiny_model, tmp_path):
@@ -33,32 +39,65 @@ def test_training_lowers_the_loss_and_saves_safetensors(tiny_model, tmp_path):
     losses = [loss for _, loss in report.loss]
     assert sum(losses[-3:]) < 0.7 * sum(losses[:3])
     assert report.training_tokens <= 6000 and report.loss[-1][0] == report.training_tokens
-    assert report.trainable_parameters == sum(p.numel() for p in get_peft_model(load_model(tiny_model), lora(rank=4)).parameters() if p.requires_grad)
+    lora_model = get_peft_model(load_model(tiny_model), lora(rank=4))
+    assert report.trainable_parameters == sum(p.numel() for p in lora_model.parameters() if p.requires_grad)
+    assert report.total_parameters == sum(p.numel() for p in lora_model.parameters())
     assert (tmp_path / "a" / "adapter_model.safetensors").stat().st_size == report.artifact_bytes
     assert not list((tmp_path / "a").glob("*.bin"))
 
 
 def test_same_seed_same_adapter_other_seed_another(tiny_model, tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        fit(tiny_model, tmp_path / name, seed, tokens=800)
+        fit(tiny_model, tmp_path / name, seed=seed, max_tokens=800)
     read = [(tmp_path / name / "adapter_model.safetensors").read_bytes() for name in "abc"]
     assert read[0] == read[1] != read[2]
 
 
-def test_saved_adapter_is_the_trained_one_and_base_weights_are_untouched(tiny_model, tmp_path):
-    fit(tiny_model, tmp_path / "a", tokens=800)
-    base, loaded = load_model(tiny_model), PeftModel.from_pretrained(load_model(tiny_model), tmp_path / "a")
-    ids = torch.tensor([load_tokenizer(tiny_model)("The Kova 30 is a pump.")["input_ids"]])
-    with torch.no_grad():
-        tuned = loaded(input_ids=ids).logits
-        with loaded.disable_adapter():
-            assert torch.equal(loaded(input_ids=ids).logits, base(input_ids=ids).logits)
-        merged = loaded.merge_and_unload()(input_ids=ids).logits
-    assert not torch.allclose(tuned, base(input_ids=ids).logits)
-    torch.testing.assert_close(merged, tuned, rtol=1e-4, atol=1e-5)
+def test_dev_loss_is_watched_and_changes_nothing(tiny_model, tmp_path):
+    seen = []
+    report = train_adapter(tiny_model, lora(rank=4), examples(), tmp_path / "a", TRAINING, dev=examples(), watch=lambda *look: seen.append(look))
+    assert tuple(seen) == report.dev_loss and len(seen) == train.DEV_LOOKS
+    assert [tokens for tokens, _ in seen] == sorted({tokens for tokens, _ in report.loss} & {tokens for tokens, _ in seen})
+    assert seen[-1][1] < seen[0][1], "here the dev examples are those that are trained on"
+    assert report.loss == fit(tiny_model, tmp_path / "b").loss
 
 
-def test_lora_configuration():
-    config = lora(rank=4)
-    assert isinstance(config, LoraConfig)
-    assert (config.r, config.lora_alpha, config.target_modules) == (4, 8, "all-linear")
+def test_a_loss_that_is_no_number_ends_the_training(tiny_model, tmp_path):
+    with pytest.raises(InputError, match=r"came apart at step \d+: the loss is (nan|inf)\. Lower learning_rate \(1e\+30\)"):
+        fit(tiny_model, tmp_path, learning_rate=1e30)
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def no_more_than(limit: int, row_loss):
+    """A row_loss for which the memory holds `limit` examples."""
+
+    def limited(model, row, memory=None):
+        if len(row) > limit:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.")
+        return row_loss(model, row, memory)
+
+    return limited
+
+
+def test_out_of_memory_halves_the_batch_with_the_same_result(tiny_model, tmp_path, monkeypatch):
+    whole = fit(tiny_model, tmp_path / "a", max_tokens=800)
+    monkeypatch.setattr(train, "row_loss", no_more_than(1, train.row_loss))
+    halved = fit(tiny_model, tmp_path / "b", max_tokens=800)
+    assert [loss for _, loss in halved.loss] == pytest.approx([loss for _, loss in whole.loss], rel=1e-4)
+    assert halved.notes[-1] == "the memory did not hold a batch of 4: it was computed in parts, with the same result"
+    assert not any("memory" in note for note in whole.notes)
+
+
+def test_one_example_that_does_not_fit_is_said(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "row_loss", no_more_than(0, train.row_loss))
+    with pytest.raises(InputError, match="does not hold one training example"):
+        fit(tiny_model, tmp_path)
+
+
+def test_another_runtime_error_is_not_taken_for_memory(tiny_model, tmp_path, monkeypatch):
+    def broken(model, row, memory=None):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(train, "row_loss", broken)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        fit(tiny_model, tmp_path)

@@ -1,0 +1,55 @@
+"""Generators over the one shared base model: the base itself, or the base with a stored adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from ragft.generation.hf import HFGenerator
+from ragft.tuning.attach import load_attached
+from ragft.types import Completion, Prompt
+from ragft.weights import Base, load_base
+
+
+class Served:
+    """Answers with one adapter, merged where the method can be (the way it would be served), or with the base alone.
+
+    Others may attach something else to the base between two calls: it is put back before an answer is given.
+    """
+
+    def __init__(self, base: Base, adapter: Path | None, max_new_tokens: int, *, merged: bool = True):
+        self._base, self._adapter, self._max_new_tokens, self._merged = base, adapter, max_new_tokens, merged
+        self._generator, self._mine = self._place()
+
+    def _place(self) -> tuple[HFGenerator, object | None]:
+        """The generator over what this one stands for, which is put on the base; and the token of that."""
+        base, memory = self._base, None
+        if self._adapter is None:
+            base.clear()
+        else:
+            attached = load_attached(base, self._adapter)
+            if self._merged and attached.merge is not None:
+                attached.merge()
+            with torch.inference_mode():
+                memory = attached.memory()
+        return HFGenerator(base.model, base.tokenizer, self._max_new_tokens, memory), base.holds
+
+    def count_tokens(self, text: str) -> int:
+        return self._generator.count_tokens(text)
+
+    def length(self, prompt: Prompt) -> int:
+        return self._generator.length(prompt)
+
+    def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+        if self._base.holds is not self._mine:
+            self._generator, self._mine = self._place()
+        return self._generator.complete(prompts)
+
+
+@lru_cache(maxsize=1)  # neighbouring units of the same arm share it
+def load_generator(model: Path, adapter: Path | None, max_new_tokens: int, *, merged: bool = True) -> Served:
+    """The base model, or the base with the adapter of that folder; `merged`: folded into the weights where that is possible."""
+    return Served(load_base(model), adapter, max_new_tokens, merged=merged)
