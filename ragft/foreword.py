@@ -8,7 +8,7 @@ from ragft import cautions
 from ragft.numbers import points
 from ragft.planning import expected
 from ragft.settings import Study
-from ragft.units import Context, adapter_name
+from ragft.units import Context, adapter_name, seeds_of
 
 
 def foreword(context: Context) -> str:
@@ -19,7 +19,7 @@ def foreword(context: Context) -> str:
     seeds = f", {len(study.seeds)} seed{'s' * (len(study.seeds) != 1)} a tuned arm" if tuned else ""
     head = f"{study.name}: {len(study.arms)} arm{'s' * (len(study.arms) != 1)} ({', '.join(study.arms)}){seeds}; {_of(documents)}."
     rivals = [name for name in tuned if study.arms[name].retriever != "oracle"]
-    counts = dict.fromkeys(tuned, len(study.seeds))
+    counts = {name: len(seeds_of(study, study.arms[name])) for name in tuned}
     strata = cautions.about_strata([gold.stratum for _, gold in context.domain.split("test")], bool(tuned))
     minds = [*cautions.about_documents(documents), *strata, *cautions.about_seeds(counts, len(study.seeds) > 1), *cautions.about_arms(rivals)]
     return "\n".join([head, _expectation(study, documents, len(trainings)), *minds])

@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -22,6 +22,9 @@ from ragft.strict import Strict
 MAX_NAME_BYTES = 200  # of the 255 that file systems allow: a run's folder has its date and key beside the name
 
 
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every random generator takes
+
+
 class ArmSettings(Strict):
     """What fills the slots of one arm. None: the study's value (`k`), or the method's own (`learning_rate`)."""
 
@@ -32,6 +35,15 @@ class ArmSettings(Strict):
     options: dict[str, Any] = Field(default_factory=dict)  # the tuning method's own, such as rank
     format_options: dict[str, Any] = Field(default_factory=dict)  # the format's own, such as wordings
     learning_rate: float | None = Field(None, gt=0)
+    seeds: tuple[Seed, ...] | None = None  # of a tuned arm; None: the study's
+
+
+class Search(Strict):
+    """The budget with which each arm's settings are searched on dev questions, the same for every arm."""
+
+    trials: int = Field(4, ge=1)  # settings tried an adapter, and of retrieval
+    train_tokens: int | None = Field(None, ge=1)  # of a trial; None: a quarter of the study's
+    dev_questions: int = Field(48, ge=1)  # at most
 
 
 class Study(Strict):
@@ -41,7 +53,7 @@ class Study(Strict):
     name: str = ""  # "" = the domain folder's name
     model: str = "smollm2-135m-instruct"
     embedder: str | None = "all-minilm-l6-v2"
-    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = (0, 1, 2)  # what every random generator takes
+    seeds: tuple[Seed, ...] = (0, 1, 2)
     arms: dict[str, ArmSettings] = Field(default_factory=lambda: presets(["base", "oracle", "rag", "lora", "rag+lora", "raft"]))
     reference: str = "rag"
     metric: str = "match"
@@ -56,12 +68,15 @@ class Study(Strict):
     batch_size: int = Field(16, ge=1)
     train_tokens: int = Field(40_000, ge=1)  # per adapter and seed
     train_batch_size: int = Field(8, ge=1)
+    precision: Literal["float32", "int8"] = "float32"  # of answering on a CPU; int8 is faster and rounds
+    search: Search | None = None  # None: the settings as given, and the methods' own
+    general: str | None = None  # a folder like data/general, to measure what tuning makes the model forget
     needs: dict[str, float | bool] = Field(default_factory=dict)
     costs: Prices = Prices()
 
     def answering(self) -> dict[str, Any]:
         """The settings that an answer depends on; the others only re-read stored answers, in seconds."""
-        return self.model_dump(mode="json", exclude={"domain", "name", "reference", "metric", "margin", "alpha", "needs", "costs"})
+        return self.model_dump(mode="json", exclude={"domain", "name", "general", "reference", "metric", "margin", "alpha", "needs", "costs"})
 
     @field_validator("arms", mode="before")
     @classmethod
@@ -95,8 +110,9 @@ class Study(Strict):
                 raise unknown("need", need, NEEDS)
             if isinstance(value, bool) != (need in ("citations", "access_control")):
                 raise InputError(f"need '{need}' takes {'true or false' if not isinstance(value, bool) else 'a number'}, not {value}.")
-        if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
-            raise InputError("seeds must be different whole numbers, at least one: seeds: [0, 1, 2]")
+        for seeds in (self.seeds, *(arm.seeds for arm in self.arms.values() if arm.seeds is not None)):
+            if len(set(seeds)) != len(seeds) or not seeds:
+                raise InputError("seeds must be different whole numbers, at least one: seeds: [0, 1, 2]")
         if self.chunk_overlap >= self.chunk_tokens:
             raise InputError(f"chunk_overlap ({self.chunk_overlap}) must be less than chunk_tokens ({self.chunk_tokens}).")
         return self
@@ -120,8 +136,8 @@ def _check_arm(name: str, arm: ArmSettings) -> None:
     if arm.retriever not in (None, "auto", *registry.entries("retriever")):
         raise unknown("retriever", str(arm.retriever), ["auto", *registry.entries("retriever")])
     if arm.tuning is None:
-        if arm.format or arm.options or arm.format_options or arm.learning_rate:
-            what = "format, format_options, options and learning_rate"
+        if arm.format or arm.options or arm.format_options or arm.learning_rate or arm.seeds is not None:
+            what = "format, format_options, options, learning_rate and seeds"
             raise InputError(f"arm '{name}': {what} belong to a tuned arm. Add tuning: lora, or remove them.")
         return
     _check_options(arm.tuning, arm.options, list(inspect.signature(registry.lookup("tuning", arm.tuning).make).parameters))
@@ -172,8 +188,9 @@ def _study(path: Path, text: str, changes: list[str]) -> Study:
         raise InputError(f"{path}:1: a study is a list of `key: value` lines, such as `domain: .`")
     for change in changes:
         _apply(raw, change)
-    if isinstance(raw.get("domain"), str):
-        raw["domain"] = str((path.parent / raw["domain"]).resolve())
+    for key in ("domain", "general"):
+        if isinstance(raw.get(key), str):
+            raw[key] = str((path.parent / raw[key]).resolve())
     arms = raw.get("arms")
     for arm in arms.values() if isinstance(arms, dict) else ():
         options = arm.get("format_options") if isinstance(arm, dict) else None

@@ -69,8 +69,13 @@ def plan_units(context: Context) -> list[Unit]:
 def arm_seeds(study: Study) -> Iterator[tuple[str, int]]:
     """Every arm with each of its seeds; an untuned arm has seed 0 only, because nothing in it is random."""
     for name, arm in study.arms.items():
-        for seed in study.seeds if arm.tuning else (0,):
+        for seed in seeds_of(study, arm):
             yield name, seed
+
+
+def seeds_of(study: Study, arm: ArmSettings) -> tuple[int, ...]:
+    """The seeds an arm is run with."""
+    return (arm.seeds or study.seeds) if arm.tuning else (0,)
 
 
 def adapter_name(context: Context, arm: ArmSettings) -> str:
@@ -167,7 +172,7 @@ def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> No
             answers.append(batch.number, composed.answer(batch))
             finished += len(batch.ids)
             progress(finished, len(questions))
-    if seed == context.study.seeds[0] or not arm.tuning:
+    if seed == seeds_of(context.study, arm)[0]:
         step = max(1, len(questions) // LATENCY_QUESTIONS)
         write_json(folder / "latency.json", {"seconds": latencies(composed, questions[::step][:LATENCY_QUESTIONS])})
     write_json(done, {"inputs": inputs, "answers": file_sha256(log)})
@@ -233,7 +238,7 @@ def _check_training(context: Context) -> None:
     tuned = {adapter_name(context, arm): name for name, arm in reversed(context.study.arms.items()) if arm.tuning}
     for name in reversed(tuned.values()):  # each kind of adapter once, by the first arm that names it
         try:
-            rehearse(index_plan(context), adapter_plan(context, context.study.arms[name], context.study.seeds[0]))
+            rehearse(index_plan(context), adapter_plan(context, context.study.arms[name], seeds_of(context.study, context.study.arms[name])[0]))
         except InputError as error:
             raise InputError(f"arm '{name}': {error}") from error
 
