@@ -23,7 +23,7 @@ from ragft.retrieval.base import Retriever, RetrieverParts
 from ragft.store import read_json, read_jsonl_as, write_json, write_jsonl
 from ragft.text import words
 from ragft.tuning.formats import TrainingData, target
-from ragft.types import Chunk, Document, Evidence, Example, FitReport, Gold, Hit, Question
+from ragft.types import Chunk, Document, Dtype, Evidence, Example, FitReport, Gold, Hit, Question
 
 AUTO = ("hybrid", "bm25", "dense")  # in order of preference: a later one must be better, not as good
 SPARE_DISTRACTORS = 4  # passages beyond k for training examples from which the gold is taken out
@@ -183,6 +183,7 @@ class AdapterPlan:
     train_tokens: int
     train_batch_size: int
     seed: int
+    dtype: Dtype = "float32"  # of the base's weights while training
 
     @property
     def passages(self) -> bool:
@@ -203,7 +204,7 @@ class AdapterPlan:
             "method": [self.tuning, sorted(self.options)],
             "format": [self.format, options, *([self.retriever, self.k, self.context_tokens] if self.passages else [])],
             "index": index_sha256,
-            "training": [self.learning_rate, self.train_tokens, self.train_batch_size, self.seed],
+            "training": [self.learning_rate, self.train_tokens, self.train_batch_size, self.seed, self.dtype],
         }
 
     def data(self, questions: Asked, chunks: Sequence[Chunk], retrieved: dict[str, list[Chunk]], gold: dict[str, list[Chunk]]) -> TrainingData:
@@ -242,14 +243,14 @@ def build_adapter(
     """Train the adapter into `folder`. Only questions of the train split are learned; dev questions are only looked at."""
     from ragft.tuning.train import Training, train_adapter
 
-    questions = plan.domain.split("train")
+    questions, method = plan.domain.split("train"), registry.lookup("tuning", plan.tuning)
     data = plan.data(questions, parts.chunks, *_training_passages(plan, index, parts, questions))
     return train_adapter(
         plan.model.folder,
-        registry.lookup("tuning", plan.tuning).make(**dict(plan.options)),
+        method.make(**dict(plan.options)),
         plan.examples(data),
         folder,
-        Training(plan.seed, plan.train_tokens, plan.train_batch_size, plan.learning_rate),
+        Training(plan.seed, plan.train_tokens, plan.train_batch_size, plan.learning_rate, plan.dtype, method.facts["packs"]),
         dev=_dev_examples(plan, index, parts),
         checkpoint=checkpoint,
         progress=progress,
@@ -261,12 +262,17 @@ def _dev_examples(plan: AdapterPlan, index: Path, parts: RetrieverParts) -> list
     """Dev questions as the arm will be asked them, with their answers: what the loss while training is watched on."""
     dev, language = plan.domain.sample("dev", DEV_EXAMPLES), plan.domain.language
     if not plan.passages:
-        return [Example(closed_book(question.text, language), target(gold, language)) for question, gold in dev]
+        return closed_book_examples(dev, language)
     fit = partial(fit_passages, budget=plan.context_tokens, count_tokens=token_counter(plan.model))
     retriever = make_retriever(resolve_retriever(plan.retriever or "auto", index), parts)
     found = retriever.search([question for question, _ in dev], plan.k) if dev else []
     shown = [fit([hit.chunk for hit in hits]) for hits in found]
     return [Example(open_book(q.text, chunks, language), target(gold, language)) for (q, gold), chunks in zip(dev, shown, strict=True)]
+
+
+def closed_book_examples(asked: Asked, language: str) -> list[Example]:
+    """The questions as they are asked without passages, with their answers."""
+    return [Example(closed_book(question.text, language), target(gold, language)) for question, gold in asked]
 
 
 def _training_passages(

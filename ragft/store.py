@@ -2,6 +2,7 @@
 
     runs/<date>-<study>-<fingerprint>/
       study.yaml manifest.json questions.jsonl gold.jsonl
+      dtype.json                             the number format of trainings, as it was chosen
       artifacts/<kind>-<fingerprint>.checkpoint   of a training that was stopped
       artifacts/<kind>-<fingerprint>/        artifact.json lists every file with its sha256; written last
       arms/<arm>/arm.json

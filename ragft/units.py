@@ -14,14 +14,25 @@ from typing import Any
 
 from ragft import registry
 from ragft.arms import Composed, latencies
-from ragft.build import AdapterPlan, IndexPlan, Progress, build_adapter, build_index, make_retriever, open_index, resolve_retriever
+from ragft.build import (
+    AdapterPlan,
+    IndexPlan,
+    Progress,
+    build_adapter,
+    build_index,
+    closed_book_examples,
+    make_retriever,
+    open_index,
+    resolve_retriever,
+)
 from ragft.domain import Domain
 from ragft.errors import InputError
 from ragft.models import Model
 from ragft.settings import ArmSettings, Study
-from ragft.store import AnswerLog, Artifact, Run, file_sha256, fingerprint, read_json, write_json
-from ragft.types import FitReport
+from ragft.store import AnswerLog, Artifact, Run, file_sha256, fingerprint, read_json, read_record, write_json
+from ragft.types import Dtype, FitReport, TrainingDtype
 
+PROBE_QUESTIONS = 4  # training questions whose row decides on the number format: about 150 tokens
 LATENCY_QUESTIONS = 6  # asked one at a time by each arm: what one user waits cannot be read off a batch
 
 
@@ -127,7 +138,7 @@ def learning_rate(arm: ArmSettings) -> float:
 
 def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Progress) -> Artifact:
     """The adapter of an arm's method, format and seed, shared by all arms that name the same."""
-    plan = adapter_plan(context, arm, seed)
+    plan = replace(adapter_plan(context, arm, seed), dtype=training_dtype(context))
     index = index_artifact(context, progress)
     key = fingerprint(plan.key(index.sha256))
     checkpoint = context.run.checkpoint("adapter", key)
@@ -139,6 +150,17 @@ def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Pr
     artifact = context.run.artifact("adapter", key, build)
     checkpoint.unlink(missing_ok=True)
     return artifact
+
+
+def training_dtype(context: Context) -> Dtype:
+    """The number format of all trainings of the run: as its first training found it, also where the run goes on elsewhere."""
+    path = context.run.folder / "dtype.json"
+    if not path.is_file():
+        from ragft.tuning.dtype import choose_dtype
+
+        examples = closed_book_examples(context.domain.split("train")[:PROBE_QUESTIONS], context.domain.language)
+        write_json(path, choose_dtype(context.model.folder, examples))
+    return read_record(TrainingDtype, path).dtype
 
 
 def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> None:

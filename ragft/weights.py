@@ -13,6 +13,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
+from ragft.types import Dtype
+
 logging.disable_progress_bar()
 # peft asks transformers in a way that the next major version will not know; the user can do nothing about it
 warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing. is deprecated")
@@ -35,13 +37,17 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def load_model(folder: Path) -> Any:
-    """A fresh copy of the folder's causal language model, frozen, in evaluation mode: float32 on a CPU, bfloat16 on a GPU."""
+def answering_dtype() -> Dtype:
+    """bfloat16 on a GPU, float32 on a CPU."""
+    return "bfloat16" if device().type == "cuda" else "float32"
+
+
+def load_model(folder: Path, dtype: Dtype | None = None) -> Any:
+    """A fresh copy of the folder's causal language model, frozen, in evaluation mode. `dtype` None: that of answering."""
     gc.collect()  # what nobody holds any more, before another copy is made
-    where = device()
-    dtype = torch.bfloat16 if where.type == "cuda" else torch.float32
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa")
-    return model.to(where).eval().requires_grad_(False)
+    kind = getattr(torch, dtype or answering_dtype())
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=kind, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa")
+    return model.to(device()).eval().requires_grad_(False)
 
 
 class Base:
@@ -72,10 +78,21 @@ class Base:
             parameter.requires_grad_(False)
 
 
-@lru_cache(maxsize=1)
-def load_base(folder: Path) -> Base:
-    """The shared copy of that folder's model; nobody may change it but by attaching, and removing what was attached."""
-    return Base(load_model(folder), load_tokenizer(folder))
+@lru_cache(maxsize=1)  # of one model at a time
+def bases(folder: Path) -> dict[Dtype, Base]:
+    """The shared copies of that folder's model that are in memory."""
+    return {}
+
+
+def load_base(folder: Path, dtype: Dtype | None = None) -> Base:
+    """The shared copy of that folder's model; nobody may change it but by attaching, and removing what was attached.
+
+    `dtype` None: that of answering. A training in another has a copy of its own, made once.
+    """
+    found, kind = bases(folder), dtype or answering_dtype()
+    if kind not in found:
+        found[kind] = Base(load_model(folder, kind), load_tokenizer(folder))
+    return found[kind]
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -7,7 +7,7 @@ from ragft.serving import load_generator
 from ragft.tuning.methods import lora
 from ragft.tuning.train import Training, train_adapter
 from ragft.types import Example
-from ragft.weights import load_base, load_model
+from ragft.weights import bases, load_model
 
 PROMPTS = [closed_book(question, "en") for question in ("What?", "What is the maximum pressure of the Kova 30 pump?", "How long is the warranty?")]
 
@@ -44,11 +44,11 @@ def test_a_generator_that_was_pushed_aside_comes_back(tiny_model, tmp_path):
 
 
 def test_the_model_is_loaded_once(tiny_model, tmp_path, monkeypatch):
-    load_base.cache_clear()
+    bases.cache_clear()
     loads = []
-    monkeypatch.setattr("ragft.weights.load_model", lambda folder: loads.append(folder) or load_model(folder))
+    monkeypatch.setattr("ragft.weights.load_model", lambda *wanted: loads.append(wanted) or load_model(*wanted))
     train(tiny_model, tmp_path)
     for adapter in (None, tmp_path, None):
         texts(load_generator(tiny_model, adapter, 8))
-    assert loads == [tiny_model]
-    load_base.cache_clear()
+    assert loads == [(tiny_model, "float32")]
+    bases.cache_clear()
