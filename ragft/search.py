@@ -27,7 +27,18 @@ from ragft.progress import Advance, Watcher
 from ragft.searched import RETRIEVAL, Searched, SearchResult, read_searched, searched_path
 from ragft.settings import ArmSettings, Search
 from ragft.store import Artifact, fingerprint, write_json
-from ragft.units import Context, adapter_name, adapter_plan, compose, index_artifact, index_plan, learning_rate, seeds_of, trial_tokens
+from ragft.units import (
+    Context,
+    adapter_name,
+    adapter_plan,
+    compose,
+    index_artifact,
+    index_plan,
+    learning_rate,
+    searched_adapters,
+    seeds_of,
+    trial_tokens,
+)
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -77,20 +88,11 @@ def _settled(arm: ArmSettings, passages: dict[str, Any], training: dict[str, Any
     return arm.model_copy(update=changes)
 
 
-def adapters(context: Context) -> dict[str, str]:
-    """Each kind of adapter whose learning rate is open, and the first arm that it is for."""
-    found: dict[str, str] = {}
-    for name, arm in context.study.arms.items():
-        if arm.tuning and arm.learning_rate is None:
-            found.setdefault(adapter_name(context, arm), name)
-    return found
-
-
 def _run_all(context: Context, budget: Search, inputs: str, watcher: Watcher) -> Iterator[SearchResult]:
     """The searches one after another. `context` has no test questions."""
     from ragft.trials import opened
 
-    kinds = adapters(context)
+    kinds = searched_adapters(context)
     with opened(context.run.folder / "search" / "trials.db") as storage:
         counts = _Counts(watcher, budget.trials, 1 + len(kinds))
         passages = _run(_retrieval_task(context, budget, inputs, counts), storage, context.study.reference, counts, _retrieval_words(context, budget))
@@ -126,7 +128,7 @@ def _run(task: Task, storage: Any, arm: str, counts: _Counts, objective: str) ->
         raise InputError(f"search {what}: {error}") from error
     chosen = best(task, done)
     if chosen is None:
-        raise InputError(f"search {what}: all {len(done)} trials failed ({done[-1].user_attrs.get(FAILED)}) State a learning_rate on arm '{arm}'.")
+        raise InputError(f"search {what}: all {len(done)} trials failed; the last: {done[-1].user_attrs.get(FAILED)} State one on arm '{arm}'.")
     assert chosen.value is not None
     rows = tuple(row(number, trial) for number, trial in enumerate(done, start=1))
     return SearchResult(what, arm, objective, chosen.params, chosen.value, rows)

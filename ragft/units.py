@@ -85,6 +85,15 @@ def adapter_name(context: Context, arm: ArmSettings) -> str:
     return " ".join(parts + ([f"lr={arm.learning_rate:g}"] if arm.learning_rate else []))
 
 
+def searched_adapters(context: Context) -> dict[str, str]:
+    """Each kind of adapter whose learning rate the study leaves open, and the first arm that it is for."""
+    found: dict[str, str] = {}
+    for name, arm in context.study.arms.items():
+        if arm.tuning and arm.learning_rate is None:
+            found.setdefault(adapter_name(context, arm), name)
+    return found
+
+
 # ── the work ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
