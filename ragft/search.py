@@ -95,12 +95,13 @@ def _run_all(context: Context, budget: Search, inputs: str, watcher: Watcher) ->
     kinds = searched_adapters(context)
     with opened(context.run.folder / "search" / "trials.db") as storage:
         counts = _Counts(watcher, budget.trials, 1 + len(kinds))
-        passages = _run(_retrieval_task(context, budget, inputs, counts), storage, context.study.reference, counts, _retrieval_words(context, budget))
+        task = _retrieval_task(context, budget, inputs, counts)
+        passages = _run(task, storage, counts, RETRIEVAL, context.study.reference, _retrieval_words(context, budget))
         yield passages
         context = settle(context, [passages])
         for place, (what, arm) in enumerate(kinds.items(), start=1):
             task = _adapter_task(context, what, arm, budget, inputs)
-            yield _run(task, storage, arm, replace(counts, place=place), _adapter_words(context, budget))
+            yield _run(task, storage, replace(counts, place=place), what, arm, _adapter_words(context, budget))
 
 
 @dataclass(frozen=True)
@@ -117,11 +118,10 @@ class _Counts:
         return self.watcher.unit(label, self.place * self.trials + trial, self.searches * self.trials)
 
 
-def _run(task: Task, storage: Any, arm: str, counts: _Counts, objective: str) -> SearchResult:
+def _run(task: Task, storage: Any, counts: _Counts, what: str, arm: str, objective: str) -> SearchResult:
     """One search to its end. Raises InputError where no trial came to its own."""
     from ragft.trials import FAILED, best, carry_out, row
 
-    what = task.name.rpartition(" @")[0]
     try:
         done = carry_out(task, storage, counts.trials, partial(counts.unit, what))
     except InputError as error:
@@ -182,7 +182,7 @@ def _retrieval_task(context: Context, budget: Search, inputs: str, counts: _Coun
     # paired by question: a trial ends when it is worse than the best one on the questions that it has answered
     pruner = WilcoxonPruner(p_threshold=PRUNE_P, n_startup_steps=PRUNE_QUESTIONS)
     attempt = partial(_answer_dev, context, budget.dev_questions)
-    return Task(f"{RETRIEVAL} @{inputs}", True, space, settings[:1], settings, pruner, attempt)
+    return Task(f"{RETRIEVAL} {inputs}", True, space, settings[:1], settings, pruner, attempt)
 
 
 def _retrieval_words(context: Context, budget: Search) -> str:
@@ -240,7 +240,7 @@ def _adapter_task(context: Context, what: str, name: str, budget: Search, inputs
     pruner = MedianPruner(n_startup_trials=1, n_warmup_steps=int(PRUNE_TOKENS * tokens))
     limited = replace(context, domain=context.domain.limited(budget.dev_questions, "dev"))
     attempt = partial(_train_trial, limited, arm, tokens, index_artifact(context, lambda done, total: None))
-    return Task(f"{what} @{inputs}", False, space, firsts, (), pruner, attempt)
+    return Task(f"{what} {inputs}", False, space, firsts, (), pruner, attempt)
 
 
 def _adapter_words(context: Context, budget: Search) -> str:
