@@ -21,7 +21,6 @@ from ragft.numbers import percent
 from ragft.prompts import closed_book, fit_passages, open_book, passage
 from ragft.retrieval.base import Retriever, RetrieverParts
 from ragft.store import read_json, read_jsonl_as, write_json, write_jsonl
-from ragft.text import words
 from ragft.tuning.formats import TrainingData, target
 from ragft.types import Chunk, Document, Dtype, Evidence, Example, FitReport, Gold, Hit, Question
 
@@ -209,8 +208,6 @@ class AdapterPlan:
 
     def data(self, questions: Asked, chunks: Sequence[Chunk], retrieved: dict[str, list[Chunk]], gold: dict[str, list[Chunk]]) -> TrainingData:
         """What the format is given to make examples of these questions."""
-        tested = self.domain.split("test")
-        held_out = {tuple(words(question.text)) for question, _ in [*tested, *self.domain.split("dev")]}
         return TrainingData(
             questions=questions,
             chunks=chunks,
@@ -220,8 +217,8 @@ class AdapterPlan:
             fit=partial(fit_passages, budget=self.context_tokens, count_tokens=token_counter(self.model)),
             retrieved=retrieved,
             gold_chunks=gold,
-            held_out=lambda text: tuple(words(text)) in held_out,
-            tested_documents=frozenset(name for _, gold in tested for name in (gold.document, *_documents(gold.evidence))),
+            held_out=self.domain.holds_out,
+            tested_documents=self.domain.tested_documents,
             elsewhere=self.elsewhere.split("train") if self.elsewhere else (),
         )
 

@@ -96,6 +96,15 @@ def adapter_name(context: Context, arm: ArmSettings) -> str:
     return " ".join(parts + ([f"lr={arm.learning_rate:g}"] if arm.learning_rate else []))
 
 
+def searched_adapters(context: Context) -> dict[str, str]:
+    """Each kind of adapter whose learning rate the study leaves open, and the first arm that it is for."""
+    found: dict[str, str] = {}
+    for name, arm in context.study.arms.items():
+        if arm.tuning and arm.learning_rate is None:
+            found.setdefault(adapter_name(context, arm), name)
+    return found
+
+
 # ── the work ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -129,6 +138,11 @@ def adapter_plan(context: Context, arm: ArmSettings, seed: int) -> AdapterPlan:
         train_batch_size=study.train_batch_size,
         seed=seed,
     )
+
+
+def trial_tokens(study: Study) -> int | None:
+    """Training tokens of a trial of the study's search; None: it searches nothing."""
+    return study.search.trial_tokens(study.train_tokens) if study.search else None
 
 
 def learning_rate(arm: ArmSettings) -> float:
@@ -183,7 +197,7 @@ def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> No
         return
     _start_over_unless(folder, inputs)
     _store_fit(context, name, arm, seed, index if arm.retriever else None, adapter)
-    composed = _compose(context, arm, index, adapter)
+    composed = compose(context, arm, index, adapter)
     questions = [question for question, _ in context.domain.split("test")]
     batches = composed.prepare(questions)
     answers = AnswerLog(log, [batch.ids for batch in batches])
@@ -224,7 +238,7 @@ def _store_fit(context: Context, name: str, arm: ArmSettings, seed: int, index: 
     write_json(context.run.folder / "arms" / name / "arm.json", {"name": name, "model": context.model.sha256, **resolved.model_dump(mode="json")})
 
 
-def _compose(context: Context, arm: ArmSettings, index: Artifact | None, adapter: Artifact | None) -> Composed:
+def compose(context: Context, arm: ArmSettings, index: Artifact | None, adapter: Artifact | None) -> Composed:
     """The arm's slots filled: the only place where an arm is put together."""
     from ragft.serving import load_generator
 
@@ -240,6 +254,8 @@ def _compose(context: Context, arm: ArmSettings, index: Artifact | None, adapter
 
 def check_units(context: Context) -> None:
     """What would only fail after an hour: data that an arm needs and the domain does not have, training that cannot begin."""
+    if context.study.search and not context.domain.split("dev"):
+        raise InputError('search chooses settings by dev questions, and there is none. Mark some with "split": "dev", or leave search out.')
     for name, arm in context.study.arms.items():
         if arm.tuning and not context.domain.split("train"):
             raise InputError(f"arm '{name}' is fine-tuned, but no question is in the train split. Mark some, or leave the tuned arms out.")
@@ -260,7 +276,8 @@ def _check_training(context: Context) -> None:
     tuned = {adapter_name(context, arm): name for name, arm in reversed(context.study.arms.items()) if arm.tuning}
     for name in reversed(tuned.values()):  # each kind of adapter once, by the first arm that names it
         try:
-            rehearse(index_plan(context), adapter_plan(context, context.study.arms[name], seeds_of(context.study, context.study.arms[name])[0]))
+            arm = context.study.arms[name]
+            rehearse(index_plan(context), adapter_plan(context, arm, seeds_of(context.study, arm)[0]), trial_tokens(context.study))
         except InputError as error:
             raise InputError(f"arm '{name}': {error}") from error
 

@@ -25,6 +25,7 @@ LAYERS = [
         "planning",
         "scoretable",
         "comparison",
+        "searched",
         "cautions",
         "models",
         "gguf",
@@ -40,6 +41,8 @@ LAYERS = [
     ["settings"],
     ["units", "scoring"],
     ["protocol", "manifest", "foreword", "diagnosis", "material", "report"],
+    ["trials"],
+    ["search"],
     ["study", "doctor", "audit"],
     ["probe"],
     ["views"],
@@ -112,7 +115,7 @@ def test_torch_only_where_tensors_are(module):
 
 @pytest.mark.parametrize("module", ["ragft", "ragft.cli", "ragft.study", "ragft.report", "ragft.compare", "ragft.decide", "ragft.views"])
 def test_loads_no_torch(module):
-    code = f"import sys, {module}; print([m for m in ('torch', 'transformers', 'streamlit', 'peft') if m in sys.modules])"
+    code = f"import sys, {module}; print([m for m in ('torch', 'transformers', 'streamlit', 'peft', 'optuna') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

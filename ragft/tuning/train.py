@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ragft.errors import InputError
+from ragft.errors import DivergedError, InputError
 from ragft.meter import PeakMemory
 from ragft.numbers import percent
 from ragft.tuning.attach import Attached, Config, attach
@@ -70,8 +70,8 @@ def train_adapter(
     `progress` is told (training tokens so far, training tokens in all), `watch` each loss on the `dev` examples (it may
     raise, to end a training that is not worth its time). With `checkpoint`, a file, the state is written there
     from time to time and a training that was killed goes on from it, to the same weights bit for bit. Raises InputError
-    when there is nothing to train on, the budget does not hold one batch, the loss is no longer a number, or the memory
-    does not hold a single example.
+    when there is nothing to train on, the budget does not hold one batch, or the memory does not hold a single example,
+    DivergedError when the loss is no longer a number.
     """
     dtype: Dtype = "float32" if isinstance(config, Full) else training.dtype  # each weight of the base is then trained itself
     base = load_base(model, dtype)
@@ -127,10 +127,10 @@ class _Loop:
             self._restore(checkpoint)
 
     def step(self, batch: Sequence[Encoded]) -> None:
-        """One step of the optimiser. Raises InputError when the loss is no longer a number."""
+        """One step of the optimiser. Raises DivergedError when the loss is no longer a number."""
         loss, halvings = backward(self._model, self._attached, batch, packs=self._packs)
         if not isfinite(loss):
-            raise InputError(f"training came apart at step {self.state.step + 1}: the loss is {loss}. {self._advice}")
+            raise DivergedError(f"training came apart at step {self.state.step + 1}: the loss is {loss}. {self._advice}")
         if halvings and not self.notes:
             self.notes.append(f"the memory did not hold a batch of {len(batch)}: it was computed in parts, with the same result")
         torch.nn.utils.clip_grad_norm_(self._weights, MAX_GRADIENT_NORM)
