@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from ragft import views
-from ragft.errors import RagftError, unknown
+from ragft.errors import InputError, RagftError, unknown
 from ragft.files import say_disk_full, say_refused
 
 app = typer.Typer(
@@ -178,11 +178,18 @@ def show(
 @app.command("list")
 def list_(
     what: Annotated[str, typer.Argument(metavar="WHAT", help=f"One of: {', '.join(LISTS)}.")],
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="With tunings: the model that parameters are counted on.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List what a study can name."""
     if what not in LISTS:
         raise unknown("list", what, LISTS)
+    if what == "tunings":
+        found = views.tunings(model)
+        _print(as_json, found, views.tunings_text(found))
+        return
+    if model is not None:
+        raise InputError(f"--model goes with tunings, not with {what}. Leave it out, or: ragft list tunings --model {model}")
     rows = views.names_json(what)
     _print(as_json, rows, views.names_text(rows))
 

@@ -34,7 +34,7 @@ LAYERS = [
     ],
     ["retrieval", "generation", "tuning", "metrics", "presets"],
     ["arms", "build", "compare", "serving"],
-    ["words", "needs", "rehearsal"],
+    ["words", "needs", "catalogue", "rehearsal"],
     ["rules"],
     ["decide"],
     ["settings"],
