@@ -151,6 +151,25 @@ def report(run: RunArgument) -> None:
         print(report_run(found))
 
 
+@app.command()
+def export(
+    run: RunArgument,
+    arm: Annotated[str, typer.Option(metavar="NAME", help="A fine-tuned arm of the run.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write; it is made.")],
+    seed: Annotated[int | None, typer.Option(help="Which of the arm's seeds; the lowest unless given.")] = None,
+    merged: Annotated[bool, typer.Option("--merged", help="Fold the adapter into the weights: a whole model for transformers.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a fine-tuned arm as a PEFT adapter or a transformers model, with a model card."""
+    from ragft.exports import export as write
+
+    made = write(run, arm, to, seed=seed, merged=merged)
+    _print(as_json, made, str(made.folder))
+    if len(made.seeds) > 1:
+        _say(f"Seed {made.seed} of {', '.join(map(str, made.seeds))}; another with --seed.")
+    _say(f"How to use it, and how it scored: {made.folder / 'README.md'}")
+
+
 @app.command("ls")
 def ls(runs: RunsOption = Path("runs"), as_json: JsonOption = False) -> None:
     """List the runs of a folder with their verdicts."""
