@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from ragft import registry
 from ragft.build import AdapterPlan, IndexPlan, token_counter
+from ragft.catalogue import sizes
 from ragft.chunking import chunk_documents
 from ragft.domain import Domain
 from ragft.errors import InputError
@@ -28,18 +28,8 @@ def rehearse(index: IndexPlan, plan: AdapterPlan, trial_tokens: int | None = Non
 
 
 def check_method(plan: AdapterPlan) -> None:
-    """Attach the method to the model's layers, without its weights. Raises InputError for options that do not fit."""
-    from ragft.tuning.attach import trainable_parameters
-    from ragft.weights import empty_model
-
-    options = dict(plan.options)
-    try:
-        trainable_parameters(empty_model(plan.model.folder), registry.lookup("tuning", plan.tuning).make(**options))
-    except (TypeError, ValueError, RuntimeError, AssertionError) as error:  # whichever layer of peft or torch meets the value first
-        given = ", ".join(f"{key}: {value}" for key, value in options.items()) or "none"
-        cause = (str(error) or type(error).__name__).splitlines()[0]
-        what = f"tuning '{plan.tuning}' cannot be set up on this model with options {{{given}}}"
-        raise InputError(f"{what} ({cause}). Change them, or the tuning.") from error
+    """Attach the method to the model's layers, without its weights. Raises InputError for a method or options that do not fit."""
+    sizes(plan.model.folder, plan.tuning, dict(plan.options))
 
 
 def least_batch_tokens(index: IndexPlan, plan: AdapterPlan) -> int:

@@ -239,6 +239,14 @@ class Run:
                 draft.unlink(missing_ok=True)
 
 
+def read_artifact(folder: Path) -> Artifact:
+    """The stored artifact of that folder. Raises MissingError when it is gone, or not as it was written."""
+    found = _intact(folder)
+    if found is None:
+        raise MissingError(f"{folder}: gone, or changed since it was written. Run the study again; finished work is kept.")
+    return found
+
+
 def _intact(folder: Path) -> Artifact | None:
     """The artifact when its list is there and every file has its listed hash, else None."""
     try:

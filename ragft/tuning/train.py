@@ -17,7 +17,7 @@ import torch
 from ragft.errors import DivergedError, InputError
 from ragft.meter import PeakMemory
 from ragft.numbers import percent
-from ragft.tuning.attach import Attached, Config, attach
+from ragft.tuning.attach import Attached, Config, attach, sizes
 from ragft.tuning.own import Full
 from ragft.tuning.rows import Encoded, encode_example, pack, plan_batches, row_loss
 from ragft.types import Dtype, Example, FitReport
@@ -88,12 +88,12 @@ def train_adapter(
                 watch(*run.state.dev_loss[-1])
             run.keep()
         attached.save(folder)
-        trainable, everything = _sizes(base.model, attached)
+        found = sizes(base.model, attached)
     return FitReport(
         seconds=run.spent(),
         peak_bytes=peak.bytes,
-        trainable_parameters=trainable,
-        total_parameters=everything,
+        trainable_parameters=found.trainable,
+        total_parameters=found.total,
         training_tokens=total,
         examples=len(encoded),
         artifact_bytes=sum(p.stat().st_size for p in folder.glob("*.safetensors")),
@@ -233,13 +233,6 @@ def mean_loss(model: Any, attached: Attached, examples: Sequence[Encoded], *, pa
 def _is_look(step: int, steps: int) -> bool:
     """At DEV_LOOKS steps, evenly spread, the last one included."""
     return step * DEV_LOOKS // steps > (step - 1) * DEV_LOOKS // steps
-
-
-def _sizes(model: Any, attached: Attached) -> tuple[int, int]:
-    """Trainable parameters, and all: the model's own with those that were added."""
-    trainable = {id(weight): weight.numel() for weight in attached.weights.values()}
-    everything = {id(weight): weight.numel() for weight in model.parameters()}
-    return sum(trainable.values()), sum((everything | trainable).values())
 
 
 def _coverage(plan: Sequence[Sequence[int]], examples: int, max_tokens: int) -> tuple[str, ...]:

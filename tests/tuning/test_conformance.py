@@ -13,7 +13,7 @@ from ragft.generation.decode import greedy
 from ragft.prompts import closed_book
 from ragft.serving import Served
 from ragft.tuning import train
-from ragft.tuning.attach import attach, load_attached, trainable_parameters
+from ragft.tuning.attach import attach, load_attached, sizes_on
 from ragft.tuning.rows import encode_example
 from ragft.tuning.train import Training, backward, train_adapter
 from ragft.types import Example
@@ -108,7 +108,7 @@ def test_loss_falls(base, name, tmp_path, any_tiny_model):
     report = train_adapter(any_tiny_model, config(name), EXAMPLES, tmp_path, Training(0, 6000, 4, RATE.get(name, 1e-2)))
     losses = [loss for _, loss in report.loss]
     assert sum(losses[-3:]) < sum(losses[:3]) - 0.05
-    assert report.trainable_parameters == trainable_parameters(empty_model(any_tiny_model), config(name)) > 0
+    assert report.trainable_parameters == sizes_on(empty_model(any_tiny_model), config(name)).trainable > 0
     assert report.artifact_bytes > 0 and not list(tmp_path.glob("*.bin"))
 
 
@@ -279,4 +279,4 @@ def test_a_method_that_cannot_work_says_so(name, kind, tmp_path):
     from tiny import save_tiny_model
 
     with pytest.raises(TypeError, match="Conv1D"):
-        trainable_parameters(empty_model(save_tiny_model(tmp_path, kind)), config(name))
+        sizes_on(empty_model(save_tiny_model(tmp_path, kind)), config(name))
