@@ -31,10 +31,11 @@ LAYERS = [
         "weights",
         "progress",
         "charts",
+        "measures",
     ],
     ["retrieval", "generation", "tuning", "metrics", "presets"],
     ["arms", "build", "compare", "serving"],
-    ["words", "needs", "rehearsal"],
+    ["words", "needs", "rehearsal", "measuring"],
     ["rules"],
     ["decide"],
     ["settings"],
@@ -59,6 +60,7 @@ TENSORS = (
     "tuning/virtual",
     "tuning/adapters",
     "serving",
+    "measuring",
     "retrieval/dense",
 )
 
