@@ -1,4 +1,4 @@
-"""A study as independent units of work: build the index, train one adapter, answer with one arm and seed.
+"""A study as independent units of work: build the index, train one adapter, answer with one arm and seed, measure one adapter.
 
 A unit takes values and paths, writes into the run folder, and shares nothing else, so that units can be placed
 anywhere that sees the folder. Its result is stored; a unit whose result is there for the same inputs is skipped.
@@ -26,13 +26,17 @@ from ragft.build import (
     resolve_retriever,
 )
 from ragft.domain import Domain
+from ragft.domain.general import load_general
 from ragft.errors import InputError
+from ragft.measures import BASE, is_measured, measures_path
 from ragft.models import Model
+from ragft.prompts import closed_book
 from ragft.settings import ArmSettings, Study
 from ragft.store import AnswerLog, Artifact, Run, file_sha256, fingerprint, read_json, read_record, write_json
 from ragft.types import Dtype, FitReport, TrainingDtype
 
 PROBE_QUESTIONS = 4  # training questions whose row decides on the number format: about 150 tokens
+MEASURE_QUESTIONS = 8  # dev questions on which an adapter's shift is measured; the first of them for its latency
 LATENCY_QUESTIONS = 6  # asked one at a time by each arm: what one user waits cannot be read off a batch
 
 
@@ -74,7 +78,23 @@ def plan_units(context: Context) -> list[Unit]:
             units.setdefault(label, Unit(label, ("index",), partial(adapter_artifact, context, arm, seed)))
             needs.append(label)
         units[f"answer {name} seed {seed}"] = Unit(f"answer {name} seed {seed}", tuple(needs), partial(answer_arm, context, name, seed))
-    return list(units.values())
+    return [*units.values(), *_measure_units(context)]
+
+
+def _measure_units(context: Context) -> Iterator[Unit]:
+    """Every distinct adapter and seed once, whatever arms share it, after all answers; and the base, to see a change against."""
+    seen = set[str]()
+    for name, seed in arm_seeds(context.study):
+        arm = context.study.arms[name]
+        if not arm.tuning:
+            continue
+        if not seen:
+            yield Unit("measure base", (), partial(measure_adapter, context, None, 0))
+        key = fingerprint(adapter_plan(context, arm, seed).key(""))
+        if key not in seen:
+            seen.add(key)
+            label = f"{adapter_name(context, arm)} seed {seed}"
+            yield Unit(f"measure {label}", (f"train {label}",), partial(measure_adapter, context, arm, seed))
 
 
 def arm_seeds(study: Study) -> Iterator[tuple[str, int]]:
@@ -214,6 +234,21 @@ def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> No
     write_json(done, {"inputs": inputs, "answers": file_sha256(log)})
 
 
+def measure_adapter(context: Context, arm: ArmSettings | None, seed: int, progress: Progress) -> None:
+    """Measure the arm's adapter of that seed (None: the base); nothing to do where that is stored for the same inputs."""
+    adapter = adapter_artifact(context, arm, seed, progress) if arm else None
+    path = measures_path(context.run.folder, adapter.folder.name if adapter else BASE)
+    general = load_general(Path(context.study.general)) if context.study.general else None
+    asked = context.domain.sample("dev", MEASURE_QUESTIONS) or context.domain.sample("train", MEASURE_QUESTIONS)
+    prompts = [closed_book(question.text, context.domain.language) for question, _ in asked]
+    inputs = fingerprint({"model": context.model.sha256, "adapter": adapter.sha256 if adapter else None, "general": general, "prompts": prompts})
+    if is_measured(path, inputs):
+        return
+    from ragft.measuring import measure
+
+    write_json(path, measure(context.model.folder, adapter.folder if adapter else None, prompts, general, inputs, progress))
+
+
 def _start_over_unless(folder: Path, inputs: str) -> None:
     """Drop answers that other inputs gave (another adapter, another index): old results never stand for new inputs."""
     note = folder / "inputs.json"
@@ -256,6 +291,8 @@ def check_units(context: Context) -> None:
     """What would only fail after an hour: data that an arm needs and the domain does not have, training that cannot begin."""
     if context.study.search and not context.domain.split("dev"):
         raise InputError('search chooses settings by dev questions, and there is none. Mark some with "split": "dev", or leave search out.')
+    if context.study.general:
+        load_general(Path(context.study.general))
     for name, arm in context.study.arms.items():
         if arm.tuning and not context.domain.split("train"):
             raise InputError(f"arm '{name}' is fine-tuned, but no question is in the train split. Mark some, or leave the tuned arms out.")

@@ -32,10 +32,11 @@ LAYERS = [
         "weights",
         "progress",
         "charts",
+        "measures",
     ],
     ["retrieval", "generation", "tuning", "metrics", "presets"],
     ["arms", "build", "compare", "serving"],
-    ["words", "needs", "catalogue", "rehearsal"],
+    ["words", "needs", "catalogue", "rehearsal", "measuring"],
     ["rules"],
     ["decide"],
     ["settings"],
@@ -63,6 +64,7 @@ TENSORS = (
     "tuning/virtual",
     "tuning/adapters",
     "serving",
+    "measuring",
     "retrieval/dense",
 )
 
