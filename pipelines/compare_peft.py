@@ -103,20 +103,16 @@ def controls(seeds: tuple[int, ...], second: Path | None) -> dict[str, Any]:
 def fitting_methods(model: str, names: str | None) -> list[str]:
     """The methods named, or all that can be put into the model; what is left out is said."""
     from ragft import registry
+    from ragft.catalogue import methods
     from ragft.models import find_model
-    from ragft.tuning.attach import trainable_parameters
-    from ragft.weights import empty_model
 
     if names:
         return [registry.lookup("tuning", name.strip()).name for name in names.split(",")]
-    folder, fitting = find_model(model, "generator").folder, []
-    for name, entry in registry.entries("tuning").items():
-        try:
-            trainable_parameters(empty_model(folder), entry.make())
-            fitting.append(name)
-        except (TypeError, ValueError) as error:
-            print(f"left out: {name} cannot be set up on {model} ({str(error).splitlines()[0]})", file=sys.stderr)
-    return fitting
+    known = methods(find_model(model, "generator"), model)
+    for method in known:
+        if method.why:
+            print(f"left out: {method.why}", file=sys.stderr)
+    return [method.name for method in known if not method.why]
 
 
 def command_of(arguments: argparse.Namespace) -> str:

@@ -62,7 +62,8 @@ def _balance(rows: Sequence[TunedRow], groupings: Sequence[Grouping], train_toke
         if names and good:
             least, fastest = min(good, key=lambda row: row.trainable or 0), min(good, key=lambda row: row.training_seconds or 0)
             parts.append(
-                f"{group.way}, of the {len(good)} tuned arm{'s' * (len(good) != 1)} not told apart from the best mean ({names[0]}), {least.arm} trains the fewest "
+                f"{group.way}, of the {len(good)} tuned arm{'s' * (len(good) != 1)} not told apart from the best mean ({names[0]}), "
+                f"{least.arm} trains the fewest "
                 f"parameters ({count(least.trainable)}) and {fastest.arm} trained fastest ({seconds(fastest.training_seconds)} a seed)"
             )
     if not parts:
