@@ -6,14 +6,14 @@ anywhere that sees the folder. Its result is stored; a unit whose result is ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ragft import registry
-from ragft.arms import Composed, latencies
+from ragft.arms import Arm, Composed, latencies
 from ragft.build import (
     AdapterPlan,
     IndexPlan,
@@ -33,7 +33,7 @@ from ragft.models import Model
 from ragft.prompts import closed_book
 from ragft.settings import ArmSettings, Study
 from ragft.store import AnswerLog, Artifact, Run, file_sha256, fingerprint, read_json, read_record, write_json
-from ragft.types import Dtype, FitReport, TrainingDtype
+from ragft.types import Dtype, FitReport, Question, TrainingDtype
 
 PROBE_QUESTIONS = 4  # training questions whose row decides on the number format: about 150 tokens
 MEASURE_QUESTIONS = 8  # dev questions on which an adapter's shift is measured; the first of them for its latency
@@ -215,19 +215,11 @@ def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> No
     notes = [done, log, folder / "fit.json", folder.parent / "arm.json"]
     if all(path.is_file() for path in notes) and read_json(done) == {"inputs": inputs, "answers": file_sha256(log)}:
         return
-    _start_over_unless(folder, inputs)
+    start_over_unless(folder, inputs)
     _store_fit(context, name, arm, seed, index if arm.retriever else None, adapter)
     composed = compose(context, arm, index, adapter)
     questions = [question for question, _ in context.domain.split("test")]
-    batches = composed.prepare(questions)
-    answers = AnswerLog(log, [batch.ids for batch in batches])
-    finished = sum(map(len, answers.done.values()))
-    progress(finished, len(questions))
-    for batch in batches:
-        if batch.number not in answers.done:
-            answers.append(batch.number, composed.answer(batch))
-            finished += len(batch.ids)
-            progress(finished, len(questions))
+    ask(composed, questions, log, progress)
     if seed == seeds_of(context.study, arm)[0]:
         step = max(1, len(questions) // LATENCY_QUESTIONS)
         write_json(folder / "latency.json", {"seconds": latencies(composed, questions[::step][:LATENCY_QUESTIONS])})
@@ -249,7 +241,20 @@ def measure_adapter(context: Context, arm: ArmSettings | None, seed: int, progre
     write_json(path, measure(context.model.folder, adapter.folder if adapter else None, prompts, general, inputs, progress))
 
 
-def _start_over_unless(folder: Path, inputs: str) -> None:
+def ask(arm: Arm, questions: Sequence[Question], path: Path, progress: Progress) -> None:
+    """Answer the questions batch by batch into the log at `path`; batches already stored are not asked again."""
+    batches = arm.prepare(questions)
+    log = AnswerLog(path, [batch.ids for batch in batches])
+    finished = sum(map(len, log.done.values()))
+    progress(finished, len(questions))
+    for batch in batches:
+        if batch.number not in log.done:
+            log.append(batch.number, arm.answer(batch))
+            finished += len(batch.ids)
+            progress(finished, len(questions))
+
+
+def start_over_unless(folder: Path, inputs: str) -> None:
     """Drop answers that other inputs gave (another adapter, another index): old results never stand for new inputs."""
     note = folder / "inputs.json"
     if not note.is_file() or read_json(note) != inputs:

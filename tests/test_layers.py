@@ -52,6 +52,7 @@ LAYERS = [
         "material",
         "card",
         "report",
+        "robust",
         "tunedrows",
         "groups",
         "structure",

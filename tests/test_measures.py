@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import DynamicCache
 
 from ragft import measuring, registry, units
@@ -18,12 +19,14 @@ from ragft.generation.hf import HFGenerator
 from ragft.material import read_material
 from ragft.measures import BASE, GeneralScores, read_measures
 from ragft.measuring import Reader, general_shares, latency, layer_shift, measure, prose_scores, twin
+from ragft.meter import peak_bytes
 from ragft.prompts import closed_book, render
 from ragft.settings import Study
 from ragft.store import read_json
 from ragft.study import prepare, run
 from ragft.tuning.attach import attach, load_attached
-from ragft.types import Gold, Question
+from ragft.tuning.train import Training, train_adapter
+from ragft.types import Example, Gold, Question
 from ragft.weights import Base, encode, load_base, load_model, load_tokenizer
 
 SMALL = {"lora": {"rank": 4}, "adapter": {"size": 8}, "prefix": {"tokens": 5, "hidden": 16}, "full": {}}
@@ -146,6 +149,30 @@ def test_every_method_can_be_measured(tiny_model, tmp_path, name):
     found = measure(tiny_model, tmp_path, PROMPTS, GENERAL, "key")
     assert found.general and len(found.shift) == 2 and base.holds is None
     assert (found.seconds_merged is not None) == registry.lookup("tuning", name).facts["mergeable"]
+
+
+@pytest.mark.parametrize("name", registry.entries("tuning"))
+def test_the_fit_report_says_the_sizes_that_there_are(tiny_model, tmp_path, name):
+    """Parameters against the untouched model's, bytes against what the stored files hold; PiSSA is stored at twice its rank."""
+    examples = [Example(prompt, "42 bar") for prompt in PROMPTS]
+    report = train_adapter(tiny_model, registry.lookup("tuning", name).make(), examples, tmp_path, Training(0, 400, 2, 1e-4))
+    own = sum(weight.numel() for weight in load_model(tiny_model).parameters())
+    assert report.total_parameters == (own if name == "full" else own + report.trainable_parameters)
+    assert report.trainable_parameters == (own if name == "full" else report.total_parameters - own) > 0
+    (file,) = tmp_path.glob("*.safetensors")
+    stored = sum(tensor.numel() for tensor in load_file(file).values())
+    assert 4 * stored < report.artifact_bytes == file.stat().st_size < 4 * stored + 20_000
+    if name not in ("prefix", "p-tuning", "vera"):  # an encoder is dropped; shared random matrices are stored and not trained
+        assert stored == report.trainable_parameters * (2 if name == "pissa" else 1)
+
+
+def test_peak_memory_is_that_of_the_training_alone(tiny_model, tmp_path):
+    ballast = torch.ones(600_000_000 // 4)
+    before = peak_bytes()
+    del ballast
+    examples = [Example(prompt, "42 bar") for prompt in PROMPTS]
+    report = train_adapter(tiny_model, registry.lookup("tuning", "lora").make(), examples, tmp_path, Training(0, 400, 2, 1e-4))
+    assert 0 < report.peak_bytes < before - 300_000_000
 
 
 def test_the_base_has_forgotten_nothing_and_moved_nowhere(any_tiny_model):
