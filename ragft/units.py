@@ -18,9 +18,11 @@ from ragft.build import AdapterPlan, IndexPlan, Progress, build_adapter, build_i
 from ragft.domain import Domain
 from ragft.errors import InputError
 from ragft.models import Model
+from ragft.numbers import rough, size
+from ragft.progress import say
 from ragft.settings import ArmSettings, Study
 from ragft.store import AnswerLog, Artifact, Run, file_sha256, fingerprint, read_json, write_json
-from ragft.types import FitReport
+from ragft.types import FitReport, Forecast
 
 LATENCY_QUESTIONS = 6  # asked one at a time by each arm: what one user waits cannot be read off a batch
 
@@ -134,11 +136,29 @@ def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Pr
 
     def build(folder: Path) -> FitReport:
         parts = open_index(index.folder, index.sha256, context.embedder)
-        return build_adapter(plan, index.folder, parts, folder, progress, checkpoint)
+        known = _forecast_of_another_seed(context, arm, plan, index.sha256)
+        return build_adapter(plan, index.folder, parts, folder, progress, checkpoint, announce=partial(_announce, progress), expected=known)
 
     artifact = context.run.artifact("adapter", key, build)
     checkpoint.unlink(missing_ok=True)
     return artifact
+
+
+def _forecast_of_another_seed(context: Context, arm: ArmSettings, plan: AdapterPlan, index_sha256: str) -> Forecast | None:
+    """What the same adapter took with a seed that is trained already."""
+    for seed in seeds_of(context.study, arm):
+        found = context.run.stored("adapter", fingerprint(replace(plan, seed=seed).key(index_sha256)))
+        if found is not None:
+            return Forecast(found.fit.seconds, found.fit.peak_bytes)
+    return None
+
+
+def _announce(progress: Progress, found: Forecast) -> None:
+    """What a training will take, in a line of its own; and whether the memory holds that."""
+    from ragft.tuning.forecast import shortage
+
+    lack = shortage(found)
+    say(progress, f"about {rough(found.seconds)}, {size(found.peak_bytes)} of memory at most{f'; {lack}' if lack else ''}")
 
 
 def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> None:

@@ -53,6 +53,7 @@ TENSORS = (
     "generation/decode",
     "generation/cache",
     "tuning/train",
+    "tuning/forecast",
     "tuning/rows",
     "tuning/attach",
     "tuning/own",
