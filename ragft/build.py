@@ -22,7 +22,7 @@ from ragft.prompts import closed_book, fit_passages, open_book, passage
 from ragft.retrieval.base import Retriever, RetrieverParts
 from ragft.store import read_json, read_jsonl_as, write_json, write_jsonl
 from ragft.tuning.formats import TrainingData, target
-from ragft.types import Chunk, Document, Dtype, Evidence, Example, FitReport, Gold, Hit, Question
+from ragft.types import Chunk, Document, Dtype, Evidence, Example, FitReport, Forecast, Gold, Hit, Question
 
 AUTO = ("hybrid", "bm25", "dense")  # in order of preference: a later one must be better, not as good
 SPARE_DISTRACTORS = 4  # passages beyond k for training examples from which the gold is taken out
@@ -236,8 +236,13 @@ def build_adapter(
     progress: Progress = lambda done, total: None,
     checkpoint: Path | None = None,
     watch: Callable[[int, float], None] = lambda tokens, dev_loss: None,
+    announce: Callable[[Forecast], None] | None = None,
+    expected: Forecast | None = None,
 ) -> FitReport:
-    """Train the adapter into `folder`. Only questions of the train split are learned; dev questions are only looked at."""
+    """Train the adapter into `folder`. Only questions of the train split are learned; dev questions are only looked at.
+
+    `watch`, `announce` and `expected` are those of `train_adapter`.
+    """
     from ragft.tuning.train import Training, train_adapter
 
     questions, method = plan.domain.split("train"), registry.lookup("tuning", plan.tuning)
@@ -252,6 +257,8 @@ def build_adapter(
         checkpoint=checkpoint,
         progress=progress,
         watch=watch,
+        announce=announce,
+        expected=expected,
     )
 
 

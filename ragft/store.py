@@ -216,6 +216,10 @@ class Run:
             raise InputError(f"{folder}: what was just written reads back differently. Check the disk.")
         return stored
 
+    def stored(self, kind: str, key: str) -> Artifact | None:
+        """The artifact of that key, if it is there and intact."""
+        return _intact(self.folder / "artifacts" / f"{kind}-{key}")
+
     def checkpoint(self, kind: str, key: str) -> Path:
         """Where the state of an artifact that is being built is kept; gone when it is built."""
         return self.folder / "artifacts" / f"{kind}-{key}.checkpoint"

@@ -30,10 +30,12 @@ from ragft.domain.general import load_general
 from ragft.errors import InputError
 from ragft.measures import BASE, is_measured, measures_path
 from ragft.models import Model
+from ragft.numbers import rough, size
+from ragft.progress import say
 from ragft.prompts import closed_book
 from ragft.settings import ArmSettings, Study
 from ragft.store import AnswerLog, Artifact, Run, file_sha256, fingerprint, read_json, read_record, write_json
-from ragft.types import Dtype, FitReport, Question, TrainingDtype
+from ragft.types import Dtype, FitReport, Forecast, Question, TrainingDtype
 
 PROBE_QUESTIONS = 4  # training questions whose row decides on the number format: about 150 tokens
 MEASURE_QUESTIONS = 8  # dev questions on which an adapter's shift is measured; the first of them for its latency
@@ -179,7 +181,8 @@ def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Pr
 
     def build(folder: Path) -> FitReport:
         parts = open_index(index.folder, index.sha256, context.embedder)
-        return build_adapter(plan, index.folder, parts, folder, progress, checkpoint)
+        known = _forecast_of_another_seed(context, arm, plan, index.sha256)
+        return build_adapter(plan, index.folder, parts, folder, progress, checkpoint, announce=partial(_announce, progress), expected=known)
 
     artifact = context.run.artifact("adapter", key, build)
     checkpoint.unlink(missing_ok=True)
@@ -195,6 +198,23 @@ def training_dtype(context: Context) -> Dtype:
         examples = closed_book_examples(context.domain.split("train")[:PROBE_QUESTIONS], context.domain.language)
         write_json(path, choose_dtype(context.model.folder, examples))
     return read_record(TrainingDtype, path).dtype
+
+
+def _forecast_of_another_seed(context: Context, arm: ArmSettings, plan: AdapterPlan, index_sha256: str) -> Forecast | None:
+    """What the same adapter took with a seed that is trained already."""
+    for seed in seeds_of(context.study, arm):
+        found = context.run.stored("adapter", fingerprint(replace(plan, seed=seed).key(index_sha256)))
+        if found is not None:
+            return Forecast(found.fit.seconds, found.fit.peak_bytes)
+    return None
+
+
+def _announce(progress: Progress, found: Forecast) -> None:
+    """What a training will take, in a line of its own; and whether the memory holds that."""
+    from ragft.tuning.forecast import shortage
+
+    lack = shortage(found)
+    say(progress, f"about {rough(found.seconds)}, {size(found.peak_bytes)} of memory at most{f'; {lack}' if lack else ''}")
 
 
 def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> None:

@@ -77,6 +77,7 @@ TENSORS = (
     "generation/cache",
     "tuning/train",
     "tuning/dtype",
+    "tuning/forecast",
     "tuning/rows",
     "tuning/attach",
     "tuning/own",

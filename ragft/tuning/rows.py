@@ -89,6 +89,14 @@ def shared_tokens(first: Sequence[int], second: Sequence[int]) -> int:
     return next((n for n, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second)))
 
 
+def computed_tokens(row: Sequence[Encoded]) -> int:
+    """Tokens of the row's tree, those that examples begin with in common counted once."""
+    total, before = 0, list[int]()
+    for inputs in (example.ids[:-1] for example in row):
+        total, before = total + len(inputs) - shared_tokens(before, inputs), inputs
+    return total
+
+
 @dataclass(frozen=True, slots=True)
 class Tree:
     """A row's tokens, each computed once: its id, its depth, and which others it sees (a row of `sees`)."""

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import isfinite
 from pathlib import Path
@@ -15,12 +15,12 @@ from typing import Any
 import torch
 
 from ragft.errors import DivergedError, InputError
-from ragft.meter import PeakMemory
 from ragft.numbers import percent
 from ragft.tuning.attach import Attached, Config, attach, sizes
+from ragft.tuning.forecast import PeakMeter, forecast
 from ragft.tuning.own import Full
 from ragft.tuning.rows import Encoded, encode_example, pack, plan_batches, row_loss
-from ragft.types import Dtype, Example, FitReport
+from ragft.types import Dtype, Example, FitReport, Forecast
 from ragft.weights import Base, is_out_of_memory, load_base, load_tokenizer
 
 WARMUP_SHARE = 0.1
@@ -64,11 +64,14 @@ def train_adapter(
     checkpoint: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     watch: Callable[[int, float], None] = lambda tokens, dev_loss: None,
+    announce: Callable[[Forecast], None] | None = None,
+    expected: Forecast | None = None,
 ) -> FitReport:
     """Train an adapter on at most `max_tokens` tokens of the examples and save it (safetensors) in `folder`.
 
     `progress` is told (training tokens so far, training tokens in all), `watch` each loss on the `dev` examples (it may
-    raise, to end a training that is not worth its time). With `checkpoint`, a file, the state is written there
+    raise, to end a training that is not worth its time). `announce` is told beforehand what (the rest of) the training will
+    take: as `expected`, or as a few rows show in seconds; it changes nothing in the weights. With `checkpoint`, a file, the state is written there
     from time to time and a training that was killed goes on from it, to the same weights bit for bit. Raises InputError
     when there is nothing to train on, the budget does not hold one batch, or the memory does not hold a single example,
     DivergedError when the loss is no longer a number.
@@ -78,8 +81,14 @@ def train_adapter(
     encoded, held_out = _encoded(model, tuple(examples)), _encoded(model, tuple(dev))
     plan = plan_batches(encoded, training.max_tokens, training.batch_size, training.seed)
     total = sum(len(encoded[i].ids) for batch in plan for i in batch)
-    with PeakMemory() as peak, _attached(base, config, training.seed) as attached:
+    with PeakMeter() as peak, _attached(base, config, training.seed) as attached:
+        if announce is not None and expected is None:
+            rows = [row for batch in plan for row in _rows([encoded[i] for i in batch], training.packs)]
+            looks = _rows(held_out, training.packs) * min(DEV_LOOKS, len(plan))
+            expected = forecast(base.model, attached, rows, looks, len(plan))
         run = _Loop(base, attached, training, len(plan), checkpoint)
+        if announce is not None and expected is not None:
+            announce(replace(expected, seconds=expected.seconds * (1 - run.state.done / total)))
         for number in range(run.state.step, len(plan)):
             run.step([encoded[i] for i in plan[number]])
             progress(run.state.done, total)
@@ -97,6 +106,8 @@ def train_adapter(
         training_tokens=total,
         examples=len(encoded),
         artifact_bytes=sum(p.stat().st_size for p in folder.glob("*.safetensors")),
+        estimated_seconds=expected.seconds if expected else None,
+        estimated_peak_bytes=expected.peak_bytes if expected else None,
         loss=tuple(run.state.loss),
         dev_loss=tuple(run.state.dev_loss),
         notes=(*_coverage(plan, len(encoded), training.max_tokens), *run.notes),
