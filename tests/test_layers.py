@@ -28,6 +28,7 @@ LAYERS = [
         "cautions",
         "models",
         "gguf",
+        "products",
         "weights",
         "progress",
         "charts",
@@ -49,8 +50,10 @@ LAYERS = [
 SIBLINGS = ("retrieval", "generation", "tuning", "metrics")
 TENSORS = (
     "gguf",
+    "products",
     "weights",
     "generation/decode",
+    "generation/int8",
     "generation/cache",
     "tuning/train",
     "tuning/rows",
