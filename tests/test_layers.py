@@ -54,6 +54,7 @@ TENSORS = (
     "weights",
     "generation/decode",
     "generation/int8",
+    "generation/tree",
     "generation/cache",
     "tuning/train",
     "tuning/rows",
