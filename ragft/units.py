@@ -308,7 +308,7 @@ def compose(context: Context, arm: ArmSettings, index: Artifact | None, adapter:
         evidence = {gold.id: gold.evidence for _, gold in context.domain.split("test")}
         parts = open_index(index.folder, index.sha256, context.embedder)
         retriever = make_retriever(resolve_retriever(arm.retriever, index.folder), parts, evidence)
-    generator = load_generator(context.model.folder, adapter.folder if adapter else None, study.max_new_tokens)
+    generator = load_generator(context.model.folder, adapter.folder if adapter else None, study.max_new_tokens, precision=study.precision)
     return Composed(generator, retriever, arm.k or study.k, study.context_tokens, context.domain.language, study.batch_size)
 
 
@@ -318,6 +318,11 @@ def check_units(context: Context) -> None:
         raise InputError('search chooses settings by dev questions, and there is none. Mark some with "split": "dev", or leave search out.')
     if context.study.general:
         load_general(Path(context.study.general))
+    if context.study.precision == "int8":
+        from ragft.generation.int8 import check_int8
+        from ragft.weights import device
+
+        check_int8(device())
     for name, arm in context.study.arms.items():
         if arm.tuning and not context.domain.split("train"):
             raise InputError(f"arm '{name}' is fine-tuned, but no question is in the train split. Mark some, or leave the tuned arms out.")

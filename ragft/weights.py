@@ -13,6 +13,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
+from ragft.products import Linear, linear_layers, use_onednn
 from ragft.types import Dtype
 
 logging.disable_progress_bar()
@@ -45,13 +46,15 @@ def answering_dtype() -> Dtype:
 def load_model(folder: Path, dtype: Dtype | None = None) -> Any:
     """A fresh copy of the folder's causal language model, frozen, in evaluation mode. `dtype` None: that of answering."""
     gc.collect()  # what nobody holds any more, before another copy is made
-    kind = getattr(torch, dtype or answering_dtype())
+    kind, where = getattr(torch, dtype or answering_dtype()), device()
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=kind, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa")
-    return model.to(device()).eval().requires_grad_(False)
+    if where.type == "cpu":
+        use_onednn(model)
+    return model.to(where).eval().requires_grad_(False)
 
 
 class Base:
-    """The one copy of a base model in memory. At most one thing is attached to it at a time.
+    """The one copy of a base model in memory. At most one adapter is attached to it at a time.
 
     `holds` is a token of what is attached (None: nothing), so that whoever attached it can see that it is still there.
     Attaching may add modules and hooks, and give a parameter another tensor; it may not write into the tensors that the
@@ -60,19 +63,21 @@ class Base:
 
     def __init__(self, model: Any, tokenizer: Any):
         self.model, self.tokenizer = model, tokenizer
+        self.layers: list[Linear] = linear_layers(model)  # the base's own, not those of what is attached
         self.holds: object | None = None
-        self._remove: Callable[[], None] | None = None
+        self._removers: list[Callable[[], None]] = []
         self._loaded = [(parameter, parameter.data) for parameter in model.parameters()]
 
     def occupy(self, token: object, remove: Callable[[], None]) -> None:
-        """Note what was attached, and how its modules and hooks are removed."""
-        self.holds, self._remove = token, remove
+        """Note what was attached, perhaps on top of something, and how its modules and hooks are removed."""
+        self.holds = token
+        self._removers.append(remove)
 
     def clear(self) -> None:
         """The base as it was loaded, bit for bit."""
-        remove, self._remove, self.holds = self._remove, None, None
-        if remove is not None:
-            remove()
+        self.holds = None
+        while self._removers:
+            self._removers.pop()()
         for parameter, data in self._loaded:
             parameter.data, parameter.grad = data, None
             parameter.requires_grad_(False)

@@ -29,6 +29,7 @@ LAYERS = [
         "cautions",
         "models",
         "gguf",
+        "products",
         "weights",
         "progress",
         "charts",
@@ -72,8 +73,11 @@ LAYERS = [
 SIBLINGS = ("retrieval", "generation", "tuning", "metrics")
 TENSORS = (
     "gguf",
+    "products",
     "weights",
     "generation/decode",
+    "generation/int8",
+    "generation/tree",
     "generation/cache",
     "tuning/train",
     "tuning/dtype",
