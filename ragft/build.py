@@ -245,12 +245,11 @@ def build_adapter(
     """
     from ragft.tuning.train import Training, train_adapter
 
-    questions, method = plan.domain.split("train"), registry.lookup("tuning", plan.tuning)
-    data = plan.data(questions, parts.chunks, *_training_passages(plan, index, parts, questions))
+    method = registry.lookup("tuning", plan.tuning)
     return train_adapter(
         plan.model.folder,
         method.make(**dict(plan.options)),
-        plan.examples(data),
+        training_examples(plan, index, parts),
         folder,
         Training(plan.seed, plan.train_tokens, plan.train_batch_size, plan.learning_rate, plan.dtype, method.facts["packs"]),
         dev=_dev_examples(plan, index, parts),
@@ -260,6 +259,12 @@ def build_adapter(
         announce=announce,
         expected=expected,
     )
+
+
+def training_examples(plan: AdapterPlan, index: Path, parts: RetrieverParts) -> list[Example]:
+    """What the plan's format makes of the questions of the train split."""
+    questions = plan.domain.split("train")
+    return plan.examples(plan.data(questions, parts.chunks, *_training_passages(plan, index, parts, questions)))
 
 
 def _dev_examples(plan: AdapterPlan, index: Path, parts: RetrieverParts) -> list[Example]:
