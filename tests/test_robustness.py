@@ -55,7 +55,7 @@ def write_second(folder: Path) -> Path:
 def done(tmp_path_factory, tiny_model) -> tuple[Context, Path, Robustness]:
     root = tmp_path_factory.mktemp("robust")
     study = Study(
-        domain=str(write_domain(root / "works")), model=str(tiny_model), embedder=None, seeds=(3, 1), chunk_tokens=32, context_tokens=60, k=2,
+        domain=str(write_domain(root / "works")), model=str(tiny_model), embedder=None, seeds=(3, 1), chunk_tokens=32, context_tokens=32, k=2,
         max_new_tokens=6, batch_size=4, train_tokens=1500, train_batch_size=4, arms=ARMS,
     )  # fmt: skip
     run(study, root / "runs")
