@@ -33,6 +33,7 @@ class Plan:
     unanswerable: bool = True
     error: str = ""  # the arm whose first answer fails
     needs: dict = field(default_factory=dict)
+    estimate: tuple = (45.0, 2_500_000_000)  # seconds and bytes before each training
 
 
 def make_run(folder: Path, plan: Plan) -> Run:
@@ -88,7 +89,7 @@ def write_seed(run: Run, plan: Plan, golds: list[Gold], name: str, arm, seed: in
         fit["index"] = {"folder": "artifacts/index-1", "sha256": "i", "fit": FitReport(2.0, 10**6, notes=(f"retriever auto = bm25{plan.text}",))}
     if arm.tuning:
         loss = tuple((100 * step, 3.0 / step + 0.1 * seed) for step in range(1, 30))
-        trained = FitReport(60.0, 2 * 10**9, 5000, 100_000, 2900, 40, 20_000, loss, (f"note{plan.text}",))
+        trained = FitReport(60.0, 2 * 10**9, 5000, 100_000, 2900, 40, 20_000, loss, (f"note{plan.text}",), *plan.estimate)
         fit["adapter"] = {"folder": f"artifacts/adapter-{seed}", "sha256": f"a{seed}", "fit": trained}
     write_json(folder / "fit.json", fit)
     write_jsonl(folder / "answers.jsonl", [answer_of(plan, gold, number, name, arm, seed) for number, gold in enumerate(golds)])

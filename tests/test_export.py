@@ -168,6 +168,11 @@ def test_tokenizer_is_that_of_the_base(written, model):
         assert AutoTokenizer.from_pretrained(folder).apply_chat_template(turns, add_generation_prompt=True)["input_ids"] == first
 
 
+def test_files_can_be_read_by_others(written):
+    for folder in (written("lora"), written("lora", True)):
+        assert folder.stat().st_mode & 0o777 == 0o755 and {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
+
+
 def test_nothing_in_an_export_tells_where_things_lie(finished, written, model):
     for folder in (written("lora"), written("lora", True), written("full"), written("prefix")):
         for path in folder.iterdir():
