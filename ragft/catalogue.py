@@ -27,6 +27,7 @@ class Method:
     modifies: str
     composition: str
     mergeable: bool
+    packs: bool
     learning_rate: float
     model: str
     trainable_parameters: int | None  # with the method's own options; None: see `why`

@@ -15,7 +15,7 @@ from ragft.errors import InputError
 from ragft.scoretable import ArmScores, ScoreTable, table_of
 from ragft.stats import Estimate, SeedVariance
 
-__all__ = ["ArmRow", "ArmScores", "Comparison", "Difference", "ScoreTable", "SliceRow", "compare", "table_of"]
+__all__ = ["ArmRow", "ArmScores", "Comparison", "Difference", "ScoreTable", "SliceRow", "compare", "pairwise", "table_of"]
 
 OWN_ALPHA = 0.025  # on each side of an arm's own 95 % interval
 
@@ -54,6 +54,14 @@ def compare(table: ScoreTable, *, metric: str, reference: str, margin: float, al
         unscored=unscored,
         closed_book=_closed_book(answerable, bare, oracle, margin, alpha),
     )
+
+
+def pairwise(table: ScoreTable, pairs: Sequence[tuple[str, str]], *, margin: float, alpha: float) -> list[Difference]:
+    """The paired differences of these arms; each bound is wrong with probability `alpha`. A pair without a common scored question is left out.
+
+    Seed variances come from all tuned arms of the table, so that an arm with one seed takes the pool's.
+    """
+    return _differences(table, [(table.arm(one), table.arm(other)) for one, other in pairs], margin, alpha, _seed_variances(table.arms))
 
 
 def _check(table: ScoreTable, metric: str, reference: str) -> None:

@@ -15,14 +15,16 @@ from ragft.types import Chunk, Gold
 SAMPLE = 200  # training questions and chunks that are encoded: enough to know how short the shortest are
 
 
-def rehearse(index: IndexPlan, plan: AdapterPlan) -> None:
-    """Raise InputError where the adapter of this plan could not be trained. Takes a moment: no weights, no index."""
+def rehearse(index: IndexPlan, plan: AdapterPlan, trial_tokens: int | None = None) -> None:
+    """Raise InputError where the adapter of this plan could not be trained. Takes a moment: no weights, no index.
+
+    `trial_tokens` is the budget of a trial, where settings are searched first.
+    """
     check_method(plan)
     least = least_batch_tokens(index, plan)
-    if least > plan.train_tokens:
-        raise InputError(
-            f"train_tokens ({plan.train_tokens}) does not hold one batch of {plan.train_batch_size} examples (at least {least} tokens). Raise it."
-        )
+    for what, budget in (("train_tokens", plan.train_tokens), ("search.train_tokens", trial_tokens)):
+        if budget is not None and least > budget:
+            raise InputError(f"{what} ({budget}) does not hold one batch of {plan.train_batch_size} examples (at least {least} tokens). Raise it.")
 
 
 def check_method(plan: AdapterPlan) -> None:

@@ -143,6 +143,18 @@ class Example:
     completion: str
 
 
+Dtype = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingDtype:
+    """The number format of a run's trainings, and the seconds a row took in each. None: not timed (a GPU, or no choice)."""
+
+    dtype: Dtype
+    seconds_float32: float | None
+    seconds_bfloat16: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """What a training is expected to take: its seconds, and the most memory while it runs."""
@@ -167,3 +179,4 @@ class FitReport:
     estimated_seconds: float | None = None  # before it began; None: nothing was estimated
     estimated_peak_bytes: int | None = None
     dev_loss: tuple[tuple[int, float], ...] = ()  # (training tokens so far, mean loss per label token of dev questions)
+    dtype: Dtype = "float32"  # of the base's weights while training

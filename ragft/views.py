@@ -11,6 +11,7 @@ from ragft import numbers
 from ragft.errors import InputError, MissingError, unknown
 from ragft.numbers import signed
 from ragft.numbers import span as points_span
+from ragft.searched import read_searched
 from ragft.store import Run, read_json, read_jsonl_as
 from ragft.words import KINDS, covered
 
@@ -60,12 +61,31 @@ def result_json(result: Result) -> dict[str, Any]:
         "run": str(result.run.folder),
         "decision": result.decision,
         "comparison": result.comparison,
+        "searched": read_searched(result.run),
         "report": str(result.run.folder / "report.html"),
     }
 
 
 def result_text(result: Result) -> str:
-    return "\n\n".join([arms_text(result), decision_text(result.decision), f"Report: {result.run.folder / 'report.html'}"])
+    report = f"Report: {result.run.folder / 'report.html'}"
+    return "\n\n".join([arms_text(result), *search_text(result.run), decision_text(result.decision), report])
+
+
+def search_text(run: Run) -> list[str]:
+    """The settings that were searched: what each search chose and how many trials it took; nothing where there was none."""
+    found = read_searched(run)
+    rows = [
+        [
+            one.what,
+            ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in one.chosen.items()),
+            f"{one.value:.3f}",
+            str(len(one.trials)),
+            str(one.count("pruned")),
+            str(one.count("failed")),
+        ]
+        for one in (found.results if found else ())
+    ]
+    return [table(["searched on dev questions", "chosen", "value", "trials", "pruned", "failed"], rows, right=range(2, 6))] if rows else []
 
 
 def arms_text(result: Result) -> str:

@@ -225,10 +225,8 @@ def test_text_of_users_cannot_break_the_card(tmp_path, monkeypatch, model):
     from ragft import exports
 
     run = make_run(tmp_path / "run", Plan(text=EVIL, error="lora"))
-    for seed in range(3):
-        folder = run.folder / "artifacts" / f"adapter-{seed}"
-        folder.mkdir(parents=True)
-        (folder / "adapter.json").write_text("{}")
+    adapter_of(run, "lora").mkdir(parents=True)
+    (adapter_of(run, "lora") / "adapter.json").write_text("{}")
     monkeypatch.setattr(exports, "read_artifact", lambda folder: type("Stored", (), {"folder": folder}))
     monkeypatch.setattr(exports, "_find_base", lambda m: Model("tiny", model, "", ""))
     text = (export(run, "lora", tmp_path / "out").folder / "README.md").read_text(encoding="utf-8")

@@ -25,21 +25,45 @@ LAYERS = [
         "planning",
         "scoretable",
         "comparison",
+        "searched",
         "cautions",
         "models",
         "gguf",
+        "products",
         "weights",
         "progress",
         "charts",
+        "measures",
+        "peftcharts",
+        "layerfigure",
+        "robustness",
     ],
     ["retrieval", "generation", "tuning", "metrics", "presets"],
     ["arms", "build", "compare", "serving"],
-    ["words", "needs", "catalogue", "rehearsal"],
+    ["words", "needs", "catalogue", "rehearsal", "measuring"],
     ["rules"],
     ["decide"],
     ["settings"],
     ["units", "scoring"],
-    ["protocol", "manifest", "foreword", "diagnosis", "material", "card", "report"],
+    [
+        "protocol",
+        "manifest",
+        "foreword",
+        "diagnosis",
+        "material",
+        "card",
+        "report",
+        "robust",
+        "tunedrows",
+        "groups",
+        "structure",
+        "advice",
+        "challenges",
+        "guide",
+        "guidepage",
+    ],
+    ["trials"],
+    ["search"],
     ["study", "doctor", "audit", "exports"],
     ["probe"],
     ["views"],
@@ -49,10 +73,14 @@ LAYERS = [
 SIBLINGS = ("retrieval", "generation", "tuning", "metrics")
 TENSORS = (
     "gguf",
+    "products",
     "weights",
     "generation/decode",
+    "generation/int8",
+    "generation/tree",
     "generation/cache",
     "tuning/train",
+    "tuning/dtype",
     "tuning/forecast",
     "tuning/rows",
     "tuning/attach",
@@ -60,6 +88,7 @@ TENSORS = (
     "tuning/virtual",
     "tuning/adapters",
     "serving",
+    "measuring",
     "retrieval/dense",
 )
 
@@ -112,7 +141,7 @@ def test_torch_only_where_tensors_are(module):
 
 @pytest.mark.parametrize("module", ["ragft", "ragft.cli", "ragft.study", "ragft.report", "ragft.compare", "ragft.decide", "ragft.views"])
 def test_loads_no_torch(module):
-    code = f"import sys, {module}; print([m for m in ('torch', 'transformers', 'streamlit', 'peft') if m in sys.modules])"
+    code = f"import sys, {module}; print([m for m in ('torch', 'transformers', 'streamlit', 'peft', 'optuna') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

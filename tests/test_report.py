@@ -118,12 +118,12 @@ def test_markdown_tables_keep_their_shape(hostile):
 
 
 def test_estimates_stand_beside_what_training_took(full, tmp_path):
-    assert "Time a seed 60 s estimated before: 45 s" in full.page.text
+    assert "Time a seed 63 s estimated before: 45 s" in full.page.text
     assert "Peak memory 2.0 GB estimated before: 2.5 GB" in full.page.text
-    assert "| lora, format qa | lora, rag+lora | 2,900 | 60 s | 45 s | 2.0 GB | 2.5 GB | 5,000 |" in full.markdown
+    assert "| lora, format qa | lora, rag+lora | 2,900 | 63 s | 45 s | 2.0 GB | 2.5 GB | 2,900 |" in full.markdown
     without = report_of(tmp_path, Plan(estimate=()))
     assert "estimated before" not in without.page.text
-    assert "| 60 s | – | 2.0 GB | – |" in without.markdown
+    assert "| 63 s | – | 2.0 GB | – |" in without.markdown
 
 
 def test_no_value_is_printed_raw(full, hostile):

@@ -19,7 +19,7 @@ import torch
 from ragft.meter import PeakMemory, available_bytes, resident_bytes
 from ragft.numbers import size
 from ragft.tuning.attach import Attached
-from ragft.tuning.rows import Encoded, row_loss
+from ragft.tuning.rows import Encoded, computed_tokens, row_loss
 from ragft.types import Forecast
 from ragft.weights import is_out_of_memory
 
@@ -62,15 +62,6 @@ def sampled(rows: Sequence[Row]) -> list[Row]:
     order = sorted(rows, key=computed_tokens, reverse=True)
     count = min(SAMPLE_ROWS - 1, len(order) - 1)
     return [order[0], *(order[1 + (2 * n + 1) * (len(order) - 1) // (2 * count)] for n in range(count))]
-
-
-def computed_tokens(row: Row) -> int:
-    """Tokens of a row, those that examples begin with in common counted once."""
-    total, before = 0, list[int]()
-    for ids in sorted(example.ids for example in row):
-        shared = next((n for n, (a, b) in enumerate(zip(before, ids, strict=False)) if a != b), min(len(before), len(ids)))
-        total, before = total + len(ids) - shared, ids
-    return total
 
 
 def _timed(model: Any, attached: Attached, rows: Sequence[Row], budget: float) -> list[tuple[int, float]]:

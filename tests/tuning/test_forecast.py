@@ -14,12 +14,12 @@ from ragft.prompts import closed_book
 from ragft.tuning import forecast as module
 from ragft.tuning import train
 from ragft.tuning.attach import attach
-from ragft.tuning.forecast import computed_tokens, forecast, sampled, shortage, step_seconds
+from ragft.tuning.forecast import forecast, sampled, shortage, step_seconds
 from ragft.tuning.methods import full, lora, p_tuning
-from ragft.tuning.rows import Encoded, encode_example, pack, row_loss
+from ragft.tuning.rows import Encoded, computed_tokens, encode_example, pack, row_loss
 from ragft.tuning.train import DEV_LOOKS, Training, train_adapter
 from ragft.types import Example, Forecast
-from ragft.weights import Base, load_base, load_model, load_tokenizer
+from ragft.weights import Base, bases, load_base, load_model, load_tokenizer
 
 EXAMPLES = [
     Example(closed_book(question, "en"), answer)
@@ -34,8 +34,8 @@ TRAINING = Training(seed=0, max_tokens=1500, batch_size=2, learning_rate=1e-2)
 
 
 def encoded(*lengths: int) -> list[Encoded]:
-    """Examples of these lengths that share nothing."""
-    return [Encoded([100 * number + n for n in range(length)], 1) for number, length in enumerate(lengths, start=1)]
+    """Examples of so many computed tokens (the last is only predicted) that share nothing."""
+    return [Encoded([1000 * number + n for n in range(length + 1)], 1) for number, length in enumerate(lengths, start=1)]
 
 
 # ── it changes nothing ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -104,8 +104,6 @@ def test_estimate_holds_for_a_training_that_takes_memory(tmp_path):
     """A third of a gigabyte of moments and gradients on a model of one big matrix; how long it takes is not asserted."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from ragft.tuning.train import load_base as shared
-
     config = AutoConfig.for_model(
         "llama", vocab_size=600, hidden_size=512, intermediate_size=6_000, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2
     )
@@ -116,7 +114,7 @@ def test_estimate_holds_for_a_training_that_takes_memory(tmp_path):
     said: list[Forecast] = []
     before = meter.resident_bytes()
     told = train_adapter(tmp_path / "model", full(), EXAMPLES, tmp_path / "out", Training(0, 800, 2, 1e-4), dev=EXAMPLES[:1], announce=said.append)
-    shared.cache_clear()
+    bases.cache_clear()  # it would stay in memory
     assert before is not None and told.peak_bytes > before + 2e8
     assert said[0].peak_bytes == pytest.approx(told.peak_bytes, rel=0.2)
 
@@ -130,17 +128,16 @@ def test_rows_of_the_sample_are_the_largest_and_others_of_all_sizes():
 
 
 def test_tokens_that_examples_share_count_once(tiny_model):
-    """As many as the model is really given, but for last tokens, which need not be computed."""
-    assert computed_tokens([Encoded([1, 2, 3, 4], 1), Encoded([1, 2, 5], 1), Encoded([7, 8], 1)]) == 4 + 1 + 2
+    """As many as the model is really given."""
+    assert computed_tokens([Encoded([1, 2, 3, 4], 1), Encoded([1, 2, 5, 6, 7], 1), Encoded([7, 8], 1)]) == 3 + 2 + 1
     base = load_base(tiny_model)
     base.clear()
-    known = [encode_example(example, base.tokenizer) for example in EXAMPLES]
-    for row in ([known[0]], [known[3]], known[:2]):
+    for row in pack([encode_example(example, base.tokenizer) for example in EXAMPLES]):
         given: list[int] = []
         hook = base.model.register_forward_pre_hook(lambda _, args, kwargs, given=given: given.append(kwargs["input_ids"].numel()), with_kwargs=True)
         row_loss(base.model, row)
         hook.remove()
-        assert 0 <= computed_tokens(row) - sum(given) <= len(row)
+        assert computed_tokens(row) == sum(given) < sum(len(example.ids) for example in row)
 
 
 def test_step_is_timed_on_a_part_and_counted_for_all(monkeypatch):

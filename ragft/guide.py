@@ -1,0 +1,190 @@
+"""Which fine-tuning? Material and measures -> Guide: the tuned arms side by side, the article's advice put to the test.
+
+    guide = read_guide(run)      # what `ragft report` writes as guide.json and shows
+
+Everything in it is read from the run's folder. What was not measured is absent, and says how to get it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from ragft import scoring
+from ragft.advice import Claim, advice
+from ragft.challenges import Challenge, challenges
+from ragft.compare import Difference, ScoreTable, pairwise
+from ragft.groups import Grouping, grouping
+from ragft.material import Material
+from ragft.measures import read_measures
+from ragft.numbers import points
+from ragft.robustness import RobustnessRow, read_robustness
+from ragft.searched import read_searched
+from ragft.store import Run, write_json
+from ragft.tunedrows import WAYS, Method, TunedRow, method_of, stored_tensors, tuned_rows
+from ragft.words import says
+
+
+@dataclass(frozen=True, slots=True)
+class Untuned:
+    """An arm without tuning that tuned arms of one way are set against."""
+
+    arm: str
+    way: str
+    score: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A control arm against the untuned arm with the same passages: trained on what should teach it nothing that is asked."""
+
+    arm: str
+    format: str
+    low: float | None
+    high: float | None
+    mean: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """All that the section "Which fine-tuning?" says."""
+
+    model: str
+    domain: str
+    metric: str
+    margin: float
+    alpha: float
+    questions: int
+    documents: int
+    methods: tuple[Method, ...]  # of the run's tuned arms, in the study's order
+    rows: tuple[TunedRow, ...]
+    untuned: tuple[Untuned, ...]
+    groupings: tuple[Grouping, ...]  # one a way that has two arms or more
+    claims: tuple[Claim, ...]
+    challenges: tuple[Challenge, ...]
+    robustness: tuple[RobustnessRow, ...]
+    controls: tuple[Control, ...]
+    absent: tuple[str, ...]  # what was not measured, and how to get it
+
+    def method(self, name: str) -> Method:
+        return next(method for method in self.methods if method.name == name)
+
+    def of_way(self, way: str) -> tuple[TunedRow, ...]:
+        """The rows of a way, controls left out."""
+        return tuple(row for row in self.rows if row.way == way and not row.control)
+
+
+def write_guide(m: Material) -> Guide | None:
+    """Write guide.json into the run's folder; None, and no file, where no arm is tuned."""
+    guide, path = make_guide(m), m.run.folder / "guide.json"
+    if guide is None:
+        path.unlink(missing_ok=True)
+        return None
+    write_json(path, guide)
+    return guide
+
+
+def make_guide(m: Material) -> Guide | None:
+    """The guide to a run's tuned arms; None where there is none."""
+    measures, robust = read_measures(m.run.folder), read_robustness(m.run.folder)
+    rows = tuned_rows(m, measures, read_searched(m.run))
+    if not rows:
+        return None
+    c, table = m.comparison, scoring.score_table(m.run, m.comparison.metric, m.comparison.reference)
+    groupings = _groupings(rows, table, c.alpha)
+    noise = robust.rows if robust else ()
+    model, domain = str(m.manifest["model"]["name"]), str(m.manifest["data"]["domain"])
+    return Guide(
+        model=model,
+        domain=domain,
+        metric=c.metric,
+        margin=c.margin,
+        alpha=c.alpha,
+        questions=c.questions,
+        documents=c.documents,
+        methods=tuple(method_of(name) for name in dict.fromkeys(row.method for row in rows)),
+        rows=rows,
+        untuned=_untuned(m, rows),
+        groupings=groupings,
+        claims=advice(rows, table, measures, _reader(m.run), margin=c.margin, alpha=c.alpha),
+        challenges=challenges(
+            [row for row in rows if not row.control], groupings, noise, model=model, domain=domain, train_tokens=m.study.train_tokens
+        ),
+        robustness=noise,
+        controls=_controls(rows, table, c.margin, c.alpha),
+        absent=_absent(rows, noise),
+    )
+
+
+def _reader(run: Run):
+    """What stands in a row's adapter file; each file is looked at once."""
+
+    @cache
+    def read(folder: str) -> Mapping[str, int]:
+        return stored_tensors(run.folder / "artifacts" / folder)
+
+    return lambda row: read(row.adapters[0])
+
+
+def _untuned(m: Material, rows: tuple[TunedRow, ...]) -> tuple[Untuned, ...]:
+    """The arms that tuned ones are set against, once a way."""
+    found = {}
+    for row in rows:
+        own = next((r for r in m.comparison.arms if r.name == row.untuned), None)
+        if own and not row.control:
+            found[row.way, own.name] = Untuned(own.name, row.way, own.estimate.mean, own.low, own.high)
+    return tuple(found.values())
+
+
+def _groupings(rows: tuple[TunedRow, ...], table: ScoreTable, alpha: float) -> tuple[Grouping, ...]:
+    """The tuned arms of each way with the untuned arms beside them, where there are two or more."""
+    found = []
+    for way in WAYS:
+        mine = [row for row in rows if row.way == way and not row.control]
+        names = list(dict.fromkeys([*(row.untuned for row in mine if row.untuned), *(row.arm for row in mine)]))
+        if len(names) > 1:
+            found.append(grouping(table, way, names, alpha))
+    return tuple(found)
+
+
+def _controls(rows: tuple[TunedRow, ...], table: ScoreTable, margin: float, alpha: float) -> tuple[Control, ...]:
+    pairs = [(row, (row.arm, row.untuned)) for row in rows if row.control and row.untuned]
+    found = []
+    for row, (arm, untuned) in pairs:
+        for difference in pairwise(table, [(arm, str(untuned))], margin=0.0, alpha=alpha / len(pairs)):
+            words = f"{says(difference)}: {_control_words(row.format, difference, margin)}"
+            found.append(Control(arm, row.format, difference.low, difference.high, difference.estimate.mean, words))
+    return tuple(found)
+
+
+def _control_words(kind: str, found: Difference, margin: float) -> str:
+    low, high = found.low, found.high
+    if kind == "shuffled":
+        if low is not None and low > 0:
+            return "a gain from exchanged answers. Something other than training gives answers away; do not trust this run's tuned scores."
+        if high is not None and high < margin:
+            return f"no gain of {points(margin)} or more, as it should be."
+        return "as far as can be told no sure gain, as it should be."
+    if low is not None and low > 0:
+        return "a gain without knowledge of these documents: behaviour (form, length, refusals). As much of the other arms' gain may be that."
+    if high is not None and high < margin:
+        return f"behaviour alone brings no gain of {points(margin)} or more."
+    return "whether behaviour alone brings a gain is not settled."
+
+
+def _absent(rows: tuple[TunedRow, ...], noise: tuple[RobustnessRow, ...]) -> tuple[str, ...]:
+    """One sentence for each kind of measurement that no row has."""
+    how = "`python pipelines/compare_peft.py STUDY` measures it"
+    general = "name a general set (`general: data/general`)"
+    lacks = [
+        (not any(row.latency for row in rows), f"The time of one answer alone, unmerged and merged, was not measured: {how}."),
+        (not any(row.forgetting for row in rows), f"What tuning makes the model forget was not measured: {general}, and {how}."),
+        (not any(row.shift for row in rows), f"Where hidden states change was not measured: {how}."),
+        (not noise, f"Robustness to typing errors and distractors, and use on a second domain, were not measured: {how}."),
+        (not any(row.searched for row in rows), "Learning rates are the methods' own, not searched here: add `search: {trials: 4}` to the study."),
+    ]
+    return tuple(words for lacking, words in lacks if lacking)
