@@ -139,7 +139,7 @@ def _tuning(methods: Sequence[str]) -> str:
 
 def _add(methods: Sequence[str]) -> str:
     name = methods[0] if methods else "lora"
-    return f"Add to its arms: `{name}: {{tuning: {name}}}`."
+    return f"Add to its arms: {name}: {{tuning: {name}}}"
 
 
 # ── scores ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,8 @@
 """Which fine-tuning? Material and measures -> Guide: the tuned arms side by side, the article's advice put to the test.
 
-    guide = read_guide(run)      # what `ragft report` writes as guide.json and shows
+    guide = make_guide(read_material(run))  # None where no arm is tuned
+
+`ragft report` writes it as guide.json and shows it.
 
 Everything in it is read from the run's folder. What was not measured is absent, and says how to get it.
 """
@@ -22,19 +24,20 @@ from ragft.numbers import points
 from ragft.robustness import RobustnessRow, read_robustness
 from ragft.searched import read_searched
 from ragft.store import Run, write_json
-from ragft.tunedrows import WAYS, Method, TunedRow, method_of, stored_tensors, tuned_rows
+from ragft.tunedrows import FAMILIES, Method, TunedRow, abstained, method_of, stored_tensors, tuned_rows
 from ragft.words import says
 
 
 @dataclass(frozen=True, slots=True)
 class Untuned:
-    """An arm without tuning that tuned arms of one way are set against."""
+    """An arm without tuning that tuned arms of one family are set against."""
 
     arm: str
-    way: str
+    family: str
     score: float
     low: float | None
     high: float | None
+    abstained: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Guide:
     methods: tuple[Method, ...]  # of the run's tuned arms, in the study's order
     rows: tuple[TunedRow, ...]
     untuned: tuple[Untuned, ...]
-    groupings: tuple[Grouping, ...]  # one a way that has two arms or more
+    groupings: tuple[Grouping, ...]  # one a family that has two arms or more
     claims: tuple[Claim, ...]
     challenges: tuple[Challenge, ...]
     robustness: tuple[RobustnessRow, ...]
@@ -73,9 +76,9 @@ class Guide:
     def method(self, name: str) -> Method:
         return next(method for method in self.methods if method.name == name)
 
-    def of_way(self, way: str) -> tuple[TunedRow, ...]:
-        """The rows of a way, controls left out."""
-        return tuple(row for row in self.rows if row.way == way and not row.control)
+    def of_family(self, family: str) -> tuple[TunedRow, ...]:
+        """The rows of a family, controls left out."""
+        return tuple(row for row in self.rows if row.way in FAMILIES[family] and not row.control)
 
 
 def write_guide(m: Material) -> Guide | None:
@@ -131,23 +134,24 @@ def _reader(run: Run):
 
 
 def _untuned(m: Material, rows: tuple[TunedRow, ...]) -> tuple[Untuned, ...]:
-    """The arms that tuned ones are set against, once a way."""
-    found = {}
+    """The arms that tuned ones are set against."""
+    found: dict[str, Untuned] = {}
     for row in rows:
         own = next((r for r in m.comparison.arms if r.name == row.untuned), None)
         if own and not row.control:
-            found[row.way, own.name] = Untuned(own.name, row.way, own.estimate.mean, own.low, own.high)
+            family = "with passages" if m.arm(own.name).retriever else "alone"
+            found[own.name] = Untuned(own.name, family, own.estimate.mean, own.low, own.high, abstained(m, own.name))
     return tuple(found.values())
 
 
 def _groupings(rows: tuple[TunedRow, ...], table: ScoreTable, alpha: float) -> tuple[Grouping, ...]:
-    """The tuned arms of each way with the untuned arms beside them, where there are two or more."""
+    """The tuned arms of each family with the untuned arms beside them, where there are two or more."""
     found = []
-    for way in WAYS:
-        mine = [row for row in rows if row.way == way and not row.control]
+    for family, ways in FAMILIES.items():
+        mine = [row for row in rows if row.way in ways and not row.control]
         names = list(dict.fromkeys([*(row.untuned for row in mine if row.untuned), *(row.arm for row in mine)]))
         if len(names) > 1:
-            found.append(grouping(table, way, names, alpha))
+            found.append(grouping(table, family, names, alpha))
     return tuple(found)
 
 
@@ -178,13 +182,13 @@ def _control_words(kind: str, found: Difference, margin: float) -> str:
 
 def _absent(rows: tuple[TunedRow, ...], noise: tuple[RobustnessRow, ...]) -> tuple[str, ...]:
     """One sentence for each kind of measurement that no row has."""
-    how = "`python pipelines/compare_peft.py STUDY` measures it"
-    general = "name a general set (`general: data/general`)"
+    how = "python pipelines/compare_peft.py STUDY measures it"
+    general = "name a general set (general: data/general)"
     lacks = [
         (not any(row.latency for row in rows), f"The time of one answer alone, unmerged and merged, was not measured: {how}."),
         (not any(row.forgetting for row in rows), f"What tuning makes the model forget was not measured: {general}, and {how}."),
         (not any(row.shift for row in rows), f"Where hidden states change was not measured: {how}."),
         (not noise, f"Robustness to typing errors and distractors, and use on a second domain, were not measured: {how}."),
-        (not any(row.searched for row in rows), "Learning rates are the methods' own, not searched here: add `search: {trials: 4}` to the study."),
+        (not any(row.searched for row in rows), "Learning rates are the methods' own, not searched here: add search: {trials: 4} to the study."),
     ]
     return tuple(words for lacking, words in lacks if lacking)

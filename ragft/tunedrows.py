@@ -19,6 +19,7 @@ from ragft.types import FitReport
 
 Way = Literal["alone", "with RAG", "RAFT"]
 WAYS: tuple[Way, ...] = ("alone", "with RAG", "RAFT")
+FAMILIES: dict[str, tuple[Way, ...]] = {"alone": ("alone",), "with passages": ("with RAG", "RAFT")}  # arms that are told apart from one another
 CONTROLS = ("other-documents", "shuffled")  # formats that should teach nothing that the test asks for
 
 
@@ -128,7 +129,6 @@ def _row(m: Material, arm: Arm, measures: Mapping[str, Measures], searched: Sear
     seconds, tokens = _mean(fits, "seconds"), _mean(fits, "training_tokens")
     trainable, total = _mean(fits, "trainable_parameters"), _mean(fits, "total_parameters")
     stored = stored_tensors(m.run.folder / "artifacts" / names[0])
-    abstained = m.frame[m.frame["arm"] == arm.name]["abstained"].dropna()
     return TunedRow(
         arm=arm.name,
         label=arm.name if ambiguous or arm.format in CONTROLS else str(arm.tuning),
@@ -151,11 +151,17 @@ def _row(m: Material, arm: Arm, measures: Mapping[str, Measures], searched: Sear
         low=found.low if found else None,
         high=found.high if found else None,
         seed_means=found.seed_means if found else (),
-        abstained=float(abstained.mean()) if len(abstained) else None,
+        abstained=abstained(m, arm.name),
         latency=_latency(measured),
         forgetting=_forgetting(measured, measures.get(BASE)),
         shift=_shift(measured),
     )
+
+
+def abstained(m: Material, arm: str) -> float | None:
+    """The share of an arm's answers that decline."""
+    values = m.frame[m.frame["arm"] == arm]["abstained"].dropna()
+    return float(values.mean()) if len(values) else None
 
 
 def _is_for(m: Material, first: str, arm: Arm) -> bool:
