@@ -150,7 +150,7 @@ def _of_scores(rows: Sequence[TunedRow], table: ScoreTable, margin: float, alpha
     share = alpha / max(1, len(couples))
     found = {}
     for key, couple in couples.items():
-        difference = next(iter(pairwise(table, [couple], margin=0.0, alpha=share)), None)
+        difference = next(iter(pairwise(table, [couple], alpha=share)), None)
         if difference:
             found[key] = difference
     ways = {row.arm: row.way for row in rows}

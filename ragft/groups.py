@@ -65,8 +65,7 @@ def grouping(table: ScoreTable, family: str, names: Sequence[str], alpha: float)
     couples = list(combinations(order, 2))
     share = alpha / max(1, len(couples))
     pairs = [
-        Pair(d.arm, d.minus, d.estimate.mean, d.low, d.high, _two_sided(d.estimate, len(couples)))
-        for d in pairwise(table, couples, margin=0.0, alpha=share)
+        Pair(d.arm, d.minus, d.estimate.mean, d.low, d.high, _two_sided(d.estimate, len(couples))) for d in pairwise(table, couples, alpha=share)
     ]
     found = {(pair.arm, pair.minus): pair for pair in pairs}
     letters = compact_letters(order, {key for key, pair in found.items() if pair.differs})

@@ -23,7 +23,7 @@ from ragft.measures import read_measures
 from ragft.numbers import points
 from ragft.robustness import RobustnessRow, read_robustness
 from ragft.searched import read_searched
-from ragft.store import Run, write_json
+from ragft.store import Run, read_record, write_json
 from ragft.tunedrows import FAMILIES, Method, TunedRow, abstained, method_of, stored_tensors, tuned_rows
 from ragft.words import says
 
@@ -89,6 +89,12 @@ def write_guide(m: Material) -> Guide | None:
         return None
     write_json(path, guide)
     return guide
+
+
+def read_guide(run: Run) -> Guide | None:
+    """What `write_guide` wrote; None where there is none."""
+    path = run.folder / "guide.json"
+    return read_record(Guide, path) if path.is_file() else None
 
 
 def make_guide(m: Material) -> Guide | None:
@@ -159,7 +165,7 @@ def _controls(rows: tuple[TunedRow, ...], table: ScoreTable, margin: float, alph
     pairs = [(row, (row.arm, row.untuned)) for row in rows if row.control and row.untuned]
     found = []
     for row, (arm, untuned) in pairs:
-        for difference in pairwise(table, [(arm, str(untuned))], margin=0.0, alpha=alpha / len(pairs)):
+        for difference in pairwise(table, [(arm, str(untuned))], alpha=alpha / len(pairs)):
             words = f"{says(difference)}: {_control_words(row.format, difference, margin)}"
             found.append(Control(arm, row.format, difference.low, difference.high, difference.estimate.mean, words))
     return tuple(found)

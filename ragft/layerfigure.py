@@ -85,7 +85,8 @@ def _head(height: int) -> Markup:
     ]
     for number, name in enumerate(COLUMNS):
         parts.append(Markup('<text class="column" x="{}%" y="44">{}</text>').format(number * COLUMN + 1, name))
-    parts.append(Markup('<line class="grid" x1="0" x2="100%" y1="54" y2="54"/>'))
+    parts.append(Markup('<line class="wire" x1="0" x2="100%" y1="54" y2="54"/>'))
+    parts.append(Markup('<svg x="100%" y="54" overflow="visible"><path class="wire" d="M-6 -4L0 0L-6 4"/></svg>'))  # from input to output
     for number in range(1, len(COLUMNS)):
         parts.append(Markup('<line class="grid" x1="{x}%" x2="{x}%" y1="30" y2="{}"/>').format(height, x=number * COLUMN))
     return Markup("").join(parts)
