@@ -24,8 +24,10 @@ from ragft.peftcharts import Mark, Spot, Strip
 from ragft.store import write_text
 from ragft.tunedrows import FAMILIES, TunedRow
 
-POWERS = tuple(10.0**power for power in range(13))
-TIMES = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18_000, 36_000, 86_400, 864_000)  # seconds
+FINE = tuple(factor * 10.0**power for power in range(13) for factor in (1, 2, 5))
+POWERS = (tuple(10.0**power for power in range(13)), FINE)
+MINUTES = (1, 10, 60, 600, 3600, 36_000, 864_000)  # seconds
+TIMES = (MINUTES, (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18_000, 36_000, 86_400, 864_000), FINE)
 
 
 def view(guide: Guide) -> dict[str, Any]:
@@ -85,7 +87,8 @@ def tally(claims: Sequence[Claim]) -> str:
 def notes(guide: Guide) -> list[str]:
     """What a reader must know of the groups."""
     found = []
-    one = sorted({arm for group in guide.groupings for arm in group.one_seed})
+    lonely = {arm for group in guide.groupings for arm in group.one_seed}
+    one = dict.fromkeys(row.label for row in guide.rows if row.arm in lonely)
     if one and not all(group.open for group in guide.groupings):
         found.append(f"One seed only: {', '.join(one)}. How much training luck moves them is taken from the other arms' seeds, not from their own.")
     if any(group.open for group in guide.groupings):

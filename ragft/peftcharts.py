@@ -86,11 +86,18 @@ class Name:
 
 
 def tradeoff_chart(
-    spots: Sequence[Spot], marks: Sequence[Mark], *, title: str, x_unit: str, y_unit: str, ticks: Sequence[float], say: Callable[[float], str]
+    spots: Sequence[Spot],
+    marks: Sequence[Mark],
+    *,
+    title: str,
+    x_unit: str,
+    y_unit: str,
+    ticks: Sequence[Sequence[float]],
+    say: Callable[[float], str],
 ) -> Markup:
-    """Spots with their intervals over a log axis. `ticks` are those to choose from, `say` writes one."""
-    chosen = log_ticks([spot.x for spot in spots], ticks)
-    places = spread([across(spot.x, chosen) for spot in spots])
+    """Spots with their intervals over a log axis. `ticks` are those to choose from, coarse before fine; `say` writes one."""
+    scale = log_axis([spot.x for spot in spots], ticks)
+    places = spread([scale.place(spot.x) for spot in spots])
     up = axis(0.0, max([*(s.high or s.y for s in spots), *(s.y for s in spots), *(m.y for m in marks), 1.0]), 4)
     bottom = HEIGHT - AXIS
 
@@ -102,8 +109,8 @@ def tradeoff_chart(
     for tick in up.ticks:
         parts.append(Markup('<line class="grid" x1="{}%" x2="{}%" y1="{y}" y2="{y}"/>').format(LEFT, RIGHT, y=down(tick)))
         parts.append(Markup('<text class="tick above" x="0" y="{}">{:g}</text>').format(down(tick) - 3, tick))
-    for tick in chosen:
-        x = across(tick, chosen)
+    for tick in scale.ticks:
+        x = scale.place(tick)
         parts.append(Markup('<line class="grid" x1="{x}%" x2="{x}%" y1="{}" y2="{}"/>').format(TOP, bottom + 4, x=x))
         parts.append(Markup('<text class="tick" x="{}%" y="{}">{}</text>').format(x, bottom + 18, say(tick)))
     parts.append(Markup('<text class="unit end" x="100%" y="{}">{}</text>').format(bottom + 35, x_unit))
@@ -116,6 +123,7 @@ def tradeoff_chart(
         parts.append(_whisker(spot, place, down))
     for spot, place, name in zip(spots, places, names, strict=True):
         parts.append(_spot(spot, place, down(spot.y), name))
+    parts += [_named(name) for name in names]  # above all lines
     return Markup("").join([*parts, Markup("</svg>")])
 
 
@@ -135,25 +143,35 @@ def _spot(spot: Spot, x: float, y: float, name: Name) -> Markup:
         parts.append(Markup('<svg x="{}%" y="{}" overflow="visible"><path class="{}" d="M0 -7L7 6L-7 6Z"/></svg>').format(x, y, kind))
     else:
         parts.append(Markup('<circle class="{}" cx="{}%" cy="{}" r="5.5"/>').format(kind, x, y))
-    shift, end = (9, "") if name.side > 0 else (-9, " end")
-    parts.append(Markup('<text class="spotname{}" x="{}%" dx="{}" y="{}">{}</text>').format(end, x, shift, name.y, spot.label))
     return Markup("").join(parts)
 
 
-def log_ticks(values: Sequence[float], ticks: Sequence[float]) -> tuple[float, ...]:
-    """The ticks from the last one below all values to the first one above, thinned to at most MOST_TICKS, both ends kept."""
-    least, most = min(values), max(values)
-    low = max((tick for tick in ticks if tick <= least), default=least)
-    high = min((tick for tick in ticks if tick >= most and tick > low), default=max(most, 2 * low))
-    inner = [tick for tick in ticks if low < tick < high]
-    step = ceil((len(inner) + 1) / (MOST_TICKS - 1))
-    return (low, *inner[step - 1 :: step][: MOST_TICKS - 2], high)
+def _named(name: Name) -> Markup:
+    shift, end = (9, "") if name.side > 0 else (-9, " end")
+    return Markup('<text class="spotname{}" x="{}%" dx="{}" y="{}">{}</text>').format(end, name.x, shift, name.y, name.label)
 
 
-def across(value: float, ticks: Sequence[float]) -> float:
-    """Where a value stands on the log axis, in per cent of the width."""
-    low, high = log10(ticks[0]), log10(ticks[-1])
-    return round(LEFT + 6 + (RIGHT - LEFT - 12) * (log10(value) - low) / (high - low), 3)  # 6: room for the first and the last tick's text
+@dataclass(frozen=True, slots=True)
+class LogAxis:
+    """A logarithmic scale with ticks inside it."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+
+    def place(self, value: float) -> float:
+        """Where a value stands, in per cent of the width."""
+        return round(LEFT + (RIGHT - LEFT) * (log10(value) - log10(self.low)) / (log10(self.high) - log10(self.low)), 3)
+
+
+def log_axis(values: Sequence[float], ticks: Sequence[Sequence[float]]) -> LogAxis:
+    """A scale with room at both ends of the values, and the coarsest ticks of which it holds at least three; MOST_TICKS at most."""
+    least, most = log10(min(values)), log10(max(values))
+    room = max(0.12 * (most - least), 0.15)
+    low, high = 10 ** (least - room), 10 ** (most + room)
+    inside = [[tick for tick in choice if low <= tick <= high] for choice in ticks]
+    chosen = next((found for found in inside if len(found) >= 3), inside[-1])
+    return LogAxis(low, high, tuple(chosen[:: ceil(len(chosen) / MOST_TICKS) or 1]))
 
 
 def spread(places: Sequence[float]) -> list[float]:

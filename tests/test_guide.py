@@ -351,3 +351,21 @@ def test_a_seed_that_was_not_measured_is_left_out_of_the_mean(tmp_path):
     run = make_run(tmp_path, Plan(measured=True))
     measures_path(run.folder, "adapter-lora-qa-2").unlink()
     assert make_guide(read_material(run)).rows[0].latency.adapters == 2
+
+
+def test_what_real_methods_store_is_recognised(tiny_study, tmp_path):
+    """peft's own files: their tensors' names are what the corrections rest on."""
+    from ragft.settings import Study
+    from ragft.study import run as run_study
+
+    methods = ("prompt", "prefix", "p-tuning", "lora", "adapter")
+    arms = {"base": {}, "rag": {"retriever": "bm25"}, **{name: {"tuning": name} for name in methods}}
+    study = Study(**{**tiny_study.model_dump(), "arms": arms, "seeds": (0,), "train_tokens": 600, "limit": 4})
+    found = make_guide(read_material(run_study(study, tmp_path).run))
+    statuses = {one.key: one.status for one in found.claims if one.rests_on == "structure"}
+    assert statuses["prefix-mlp"] == "confirmed"
+    for key in ("prompt-weights", "p-tuning-controller", "lora-batch", "lora-regularises"):
+        assert statuses[key] == "refuted", key
+    rows = {row.arm: row for row in found.rows}
+    assert rows["prefix"].stored < rows["prefix"].trainable and rows["p-tuning"].stored < rows["p-tuning"].trainable
+    assert all(rows[name].stored == rows[name].trainable for name in ("prompt", "lora", "adapter"))

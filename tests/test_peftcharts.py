@@ -15,7 +15,7 @@ from ragft import peftcharts, registry
 from ragft.guidepage import POWERS, TIMES, chart_css, clock, powers
 from ragft.layerfigure import COLUMNS, classes, columns_of, layer_figure
 from ragft.pages import TEMPLATES
-from ragft.peftcharts import APART, HEIGHT, WIDTHS, Mark, Name, Spot, Strip, log_ticks, name_places, spread, standalone, strip_chart, tradeoff_chart
+from ragft.peftcharts import APART, HEIGHT, WIDTHS, Mark, Name, Spot, Strip, log_axis, name_places, spread, standalone, strip_chart, tradeoff_chart
 from ragft.tunedrows import method_of
 
 EVIL = '"><script>alert(1)</script>&'
@@ -41,18 +41,23 @@ def spots_of(costs: dict[str, float]) -> list[Spot]:
 
 @given(st.lists(st.floats(1, 1e9), min_size=1, max_size=12))
 def test_the_log_axis_holds_every_value_with_few_ticks(values):
-    for choice in (POWERS, TIMES):
-        ticks = log_ticks(values, choice)
-        assert ticks[0] <= min(values) and ticks[-1] >= max(values) and list(ticks) == sorted(set(ticks))
-        assert 2 <= len(ticks) <= peftcharts.MOST_TICKS
-        assert all(8 <= peftcharts.across(value, ticks) <= 92 for value in values)
+    for choices in (POWERS, TIMES):
+        scale = log_axis(values, choices)
+        assert all(2 < scale.place(value) < 98 for value in values)
+        assert len(scale.ticks) <= peftcharts.MOST_TICKS and list(scale.ticks) == sorted(set(scale.ticks))
+        assert all(2 <= scale.place(tick) <= 98 for tick in scale.ticks)
 
 
 def test_equal_steps_on_the_axis_are_equal_factors():
-    ticks = log_ticks([1e3, 1e6], POWERS)
-    assert ticks == (1e3, 1e4, 1e5, 1e6)
-    places = [peftcharts.across(tick, ticks) for tick in ticks]
-    assert [b - a for a, b in pairwise(places)] == pytest.approx([28] * 3)
+    scale = log_axis([2e3, 9e8], POWERS)
+    assert scale.ticks == (1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)[::2]
+    places = [scale.place(tick) for tick in scale.ticks]
+    assert [b - a for a, b in pairwise(places)] == pytest.approx([places[1] - places[0]] * 3, abs=0.01)
+
+
+def test_a_narrow_range_has_finer_ticks():
+    assert log_axis([65, 110, 300], TIMES).ticks == (60, 120, 300)
+    assert log_axis([3e6, 4e6], POWERS).ticks == (5e6,)
 
 
 @given(st.lists(st.floats(8, 92), min_size=1, max_size=17))
@@ -102,7 +107,7 @@ def test_the_chart_draws_intervals_rings_triangles_and_levels():
     assert sum(e.attrib["class"].startswith("whisker") for e in root.iter(SVG + "line")) == 2
     assert [e.attrib["class"] for e in root.iter(SVG + "circle")] == ["spot", "spot ring"]
     assert [e.attrib["class"] for e in root.iter(SVG + "path")] == ["spot"]
-    assert {"lora", "prompt", "raft", "rag, not tuned", "1 k", "10 M", "parameters"} <= set(texts(root))
+    assert {"lora", "prompt", "raft", "rag, not tuned", "10 k", "1 M", "parameters"} <= set(texts(root))
     assert "lora: 74 (60 to 80), 3 M. prompt: 5, no interval." in root.attrib["aria-label"] and root.attrib["role"] == "img"
 
 
