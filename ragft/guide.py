@@ -9,7 +9,7 @@ Everything in it is read from the run's folder. What was not measured is absent,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -129,7 +129,7 @@ def make_guide(m: Material) -> Guide | None:
     )
 
 
-def _reader(run: Run):
+def _reader(run: Run) -> Callable[[TunedRow], Mapping[str, int]]:
     """What stands in a row's adapter file; each file is looked at once."""
 
     @cache

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit
 from scipy.stats import ttest_rel
 from statsmodels.stats.multitest import multipletests
 
@@ -83,6 +85,39 @@ def test_an_arm_without_scores_is_named_and_left_out():
     table = table_of({"a": np.ones(20), "dead": np.full(20, np.nan)}, [f"d{i}" for i in range(20)])
     found = grouping(table, "alone", ["a", "dead"], ALPHA)
     assert found.unscored == ("dead",) and [member.arm for member in found.members] == ["a"]
+
+
+def equal_worlds(number: int, seeds: dict[str, int], documents: int = 24, questions: int = 6, seed_sd: float = 0.25):
+    """Tables of arms that are equally good: they differ by documents, questions and training luck only (in logits)."""
+    rng = np.random.default_rng(11)
+    member = np.repeat(np.arange(documents), questions)
+    names = [f"d{i}" for i in member]
+    for _ in range(number):
+        shared = rng.normal(0, 0.7, documents)[member] + rng.normal(0, 2.0, len(member))
+        scores = {}
+        for name, n in seeds.items():
+            own = shared + rng.normal(0, 0.5, documents)[member] + rng.normal(0, 0.7, len(member))
+            logits = own + rng.normal(0, seed_sd, (n, 1))
+            scores[name] = (rng.random(logits.shape) < expit(logits)).astype(float)
+        yield table_of(scores, names, tuning={name: name for name in seeds})
+
+
+@pytest.mark.parametrize(
+    "seeds", [{"a": 3, "b": 3, "c": 3, "d": 3}, {"a": 3, "b": 3, "c": 3, "d": 1, "e": 1, "f": 1}], ids=["three seeds", "some with one"]
+)
+def test_arms_that_are_equally_good_are_rarely_told_apart(seeds):
+    number, wrong = 300, 0
+    for table in equal_worlds(number, seeds):
+        wrong += any(pair.differs for pair in grouping(table, "alone", list(seeds), ALPHA).pairs)
+    assert wrong / number <= 0.05 + 3.5 * (0.05 * 0.95 / number) ** 0.5  # one family of pairs, one error in twenty
+
+
+def test_arms_that_differ_are_told_apart():
+    found = 0
+    for table in equal_worlds(40, {"a": 3, "b": 3, "c": 3}):
+        better = replace(table.arm("a"), scores=np.maximum(table.arm("a").scores, np.arange(len(table.questions)) % 2))  # half of all are right
+        found += any(p.differs for p in grouping(replace(table, arms=(better, *table.arms[1:])), "alone", ["a", "b", "c"], ALPHA).pairs)
+    assert found > 0.8 * 40
 
 
 @given(st.integers(1, 9), st.data())
