@@ -1,6 +1,6 @@
-"""How answers hold under noise: typing errors, distracting passages, a second domain. Records and their reading only.
+"""robustness.json: what an arm's score does when questions are misspelt, passages mislead, or the domain is another.
 
-runs/<run>/robustness.json
+Records and their reading only; robust.py does the work.
 """
 
 from __future__ import annotations
@@ -16,30 +16,31 @@ Variant = Literal["typos", "distractors", "second domain"]
 
 @dataclass(frozen=True, slots=True)
 class RobustnessRow:
-    """One arm and seed under one kind of noise. The change is paired by question; its 95 % interval is clustered by document.
+    """One arm's first seed on one variant of the questions.
 
-    Second domain: `clean` is None, and the change is against the arm's untuned counterpart on the same questions.
+    `change` is paired by question: against the arm's own answers to the questions as they are, or, on a second domain,
+    against the same arm without its adapter. The interval is over questions, clustered by document, for this adapter.
     """
 
     arm: str
     seed: int
     variant: Variant
-    questions: int
-    clean: float | None
-    score: float
+    questions: int  # scored on both sides
+    clean: float | None  # mean score as the questions are; None on a second domain
+    score: float  # mean score of the variant
     change: float | None
-    low: float | None
+    low: float | None  # of the 95 % interval; None: too few documents for one
     high: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Robustness:
-    """All that a run's arms were put through."""
+    """All rows, by arm."""
 
     rows: tuple[RobustnessRow, ...]
 
 
 def read_robustness(run: Path) -> Robustness | None:
-    """What a run's folder holds; None where nothing was measured."""
+    """What a run's folder holds; None where it was not measured."""
     path = run / "robustness.json"
     return read_record(Robustness, path) if path.is_file() else None
