@@ -18,13 +18,14 @@ import json
 import random
 import re
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ragft.domain.ledger import read_ledger
 from ragft.domain.loaders import load_documents, read_jsonl
 from ragft.domain.records import Quotes
+from ragft.domain.typos import mistype
 
 CANARY = "HERON-7719"
 INJECTED_DOCUMENTS, CONFLICTS = 6, 20
@@ -108,19 +109,6 @@ def misspelt(domain: Path, texts: Texts, lines: Lines) -> tuple[Texts, Lines]:
     """Typing errors in the held-out questions; training is as it was."""
     shuffle = random.Random(domain.name)
     return texts, [line if line["split"] == "train" else {**line, "question": mistype(line["question"], QUESTION_TYPOS, shuffle)} for line in lines]
-
-
-def mistype(text: str, share: float, shuffle: random.Random, kept: Collection[str] = ()) -> str:
-    """Two neighbouring letters exchanged in that share of the words of four letters and more; the length stays as it is."""
-
-    def slip(found: re.Match[str]) -> str:
-        word = found[0]
-        if shuffle.random() >= share or word in kept:
-            return word
-        at = shuffle.randrange(1, len(word) - 1)
-        return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
-
-    return re.sub(r"[A-Za-z]{4,}", slip, text)
 
 
 VARIANTS: dict[str, Callable[[Path, Texts, Lines], tuple[Texts, Lines]]] = {

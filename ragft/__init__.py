@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ragft.decide import Decision, decide
     from ragft.domain import Domain, load_domain
     from ragft.errors import RagftError
+    from ragft.exports import Exported, export
     from ragft.study import Result, Study, load_result, load_study, run
 
 __version__ = "0.1.0"
@@ -25,6 +26,8 @@ _HOME = {
     "Decision": "ragft.decide",
     "decide": "ragft.decide",
     "Domain": "ragft.domain",
+    "Exported": "ragft.exports",
+    "export": "ragft.exports",
     "Lines": "ragft.progress",
     "load_domain": "ragft.domain",
     "RagftError": "ragft.errors",
@@ -38,12 +41,14 @@ __all__ = [
     "Comparison",
     "Decision",
     "Domain",
+    "Exported",
     "Lines",
     "RagftError",
     "Result",
     "Study",
     "compare",
     "decide",
+    "export",
     "load_domain",
     "load_result",
     "load_study",

@@ -13,7 +13,7 @@ from ragft.prompts import closed_book, fit_passages, open_book
 from ragft.retrieval.base import Retriever
 from ragft.types import Answer, Completion, Hit, Outcome, Prompt, Question
 
-BATCH_TOKENS = 16_384  # padded tokens of one batch at most: a few very long prompts must not fill the memory
+BATCH_TOKENS = 16_384  # of one batch at most, each prompt as long as its longest: a few very long prompts must not fill the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,15 @@ class Composed:
     batch_size: int
 
     def prepare(self, questions: Sequence[Question]) -> list[Batch]:
-        """Batches of prompts of similar length, longest first, so that little padding is computed and memory peaks early."""
+        """Batches of prompts of similar length, longest first, so that memory peaks early; prompts with the same first passage together.
+
+        What the prompts of a batch begin with alike is read once.
+        """
         began = time.perf_counter()
         hits, prompts = self._prompts(questions)
         retrieval_seconds = (time.perf_counter() - began) / max(1, len(questions)) if self.retriever else 0.0
         lengths = [self.generator.length(prompt) for prompt in prompts]
-        order = sorted(range(len(questions)), key=lambda i: (-lengths[i], i))
+        order = _in_order(hits, lengths)
         return [
             Batch(
                 number,
@@ -84,10 +87,12 @@ class Composed:
 
     def _group(self, order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
         group: list[int] = []
+        longest = 0
         for i in order:
-            if group and (len(group) == self.batch_size or lengths[group[0]] * (len(group) + 1) > BATCH_TOKENS):
+            longest = max(longest, lengths[i])
+            if group and (len(group) == self.batch_size or longest * (len(group) + 1) > BATCH_TOKENS):
                 yield group
-                group = []
+                group, longest = [], lengths[i]
             group.append(i)
         if group:
             yield group
@@ -109,6 +114,15 @@ class Composed:
     def _failed(self, batch: Batch, error: Exception) -> Answer:
         prompt = f"{batch.prompts[0].system}\n\n{batch.prompts[0].user}"
         return Answer(batch.questions[0].id, "", "error", batch.hits[0], prompt, None, batch.number, f"{type(error).__name__}: {error}")
+
+
+def _in_order(hits: Sequence[tuple[Hit, ...] | None], lengths: Sequence[int]) -> list[int]:
+    """The numbers of the prompts: by first passage, that of the longest prompt first; by length under one passage."""
+    passages = [found[0].chunk.id if found else "" for found in hits]
+    longest: dict[str, int] = {}
+    for passage, length in zip(passages, lengths, strict=True):
+        longest[passage] = max(length, longest.get(passage, 0))
+    return sorted(range(len(lengths)), key=lambda i: (-longest[passages[i]], passages[i], -lengths[i], i))
 
 
 def latencies(arm: Arm, questions: Sequence[Question]) -> list[float]:

@@ -21,9 +21,8 @@ from ragft.numbers import percent
 from ragft.prompts import closed_book, fit_passages, open_book, passage
 from ragft.retrieval.base import Retriever, RetrieverParts
 from ragft.store import read_json, read_jsonl_as, write_json, write_jsonl
-from ragft.text import words
 from ragft.tuning.formats import TrainingData, target
-from ragft.types import Chunk, Document, Evidence, Example, FitReport, Gold, Hit, Question
+from ragft.types import Chunk, Document, Dtype, Evidence, Example, FitReport, Forecast, Gold, Hit, Question
 
 AUTO = ("hybrid", "bm25", "dense")  # in order of preference: a later one must be better, not as good
 SPARE_DISTRACTORS = 4  # passages beyond k for training examples from which the gold is taken out
@@ -183,6 +182,7 @@ class AdapterPlan:
     train_tokens: int
     train_batch_size: int
     seed: int
+    dtype: Dtype = "float32"  # of the base's weights while training
 
     @property
     def passages(self) -> bool:
@@ -203,13 +203,11 @@ class AdapterPlan:
             "method": [self.tuning, sorted(self.options)],
             "format": [self.format, options, *([self.retriever, self.k, self.context_tokens] if self.passages else [])],
             "index": index_sha256,
-            "training": [self.learning_rate, self.train_tokens, self.train_batch_size, self.seed],
+            "training": [self.learning_rate, self.train_tokens, self.train_batch_size, self.seed, self.dtype],
         }
 
     def data(self, questions: Asked, chunks: Sequence[Chunk], retrieved: dict[str, list[Chunk]], gold: dict[str, list[Chunk]]) -> TrainingData:
         """What the format is given to make examples of these questions."""
-        tested = self.domain.split("test")
-        held_out = {tuple(words(question.text)) for question, _ in [*tested, *self.domain.split("dev")]}
         return TrainingData(
             questions=questions,
             chunks=chunks,
@@ -219,8 +217,8 @@ class AdapterPlan:
             fit=partial(fit_passages, budget=self.context_tokens, count_tokens=token_counter(self.model)),
             retrieved=retrieved,
             gold_chunks=gold,
-            held_out=lambda text: tuple(words(text)) in held_out,
-            tested_documents=frozenset(name for _, gold in tested for name in (gold.document, *_documents(gold.evidence))),
+            held_out=self.domain.holds_out,
+            tested_documents=self.domain.tested_documents,
             elsewhere=self.elsewhere.split("train") if self.elsewhere else (),
         )
 
@@ -238,35 +236,52 @@ def build_adapter(
     progress: Progress = lambda done, total: None,
     checkpoint: Path | None = None,
     watch: Callable[[int, float], None] = lambda tokens, dev_loss: None,
+    announce: Callable[[Forecast], None] | None = None,
+    expected: Forecast | None = None,
 ) -> FitReport:
-    """Train the adapter into `folder`. Only questions of the train split are learned; dev questions are only looked at."""
+    """Train the adapter into `folder`. Only questions of the train split are learned; dev questions are only looked at.
+
+    `watch`, `announce` and `expected` are those of `train_adapter`.
+    """
     from ragft.tuning.train import Training, train_adapter
 
-    questions = plan.domain.split("train")
-    data = plan.data(questions, parts.chunks, *_training_passages(plan, index, parts, questions))
+    method = registry.lookup("tuning", plan.tuning)
     return train_adapter(
         plan.model.folder,
-        registry.lookup("tuning", plan.tuning).make(**dict(plan.options)),
-        plan.examples(data),
+        method.make(**dict(plan.options)),
+        training_examples(plan, index, parts),
         folder,
-        Training(plan.seed, plan.train_tokens, plan.train_batch_size, plan.learning_rate),
+        Training(plan.seed, plan.train_tokens, plan.train_batch_size, plan.learning_rate, plan.dtype, method.facts["packs"]),
         dev=_dev_examples(plan, index, parts),
         checkpoint=checkpoint,
         progress=progress,
         watch=watch,
+        announce=announce,
+        expected=expected,
     )
+
+
+def training_examples(plan: AdapterPlan, index: Path, parts: RetrieverParts) -> list[Example]:
+    """What the plan's format makes of the questions of the train split."""
+    questions = plan.domain.split("train")
+    return plan.examples(plan.data(questions, parts.chunks, *_training_passages(plan, index, parts, questions)))
 
 
 def _dev_examples(plan: AdapterPlan, index: Path, parts: RetrieverParts) -> list[Example]:
     """Dev questions as the arm will be asked them, with their answers: what the loss while training is watched on."""
     dev, language = plan.domain.sample("dev", DEV_EXAMPLES), plan.domain.language
     if not plan.passages:
-        return [Example(closed_book(question.text, language), target(gold, language)) for question, gold in dev]
+        return closed_book_examples(dev, language)
     fit = partial(fit_passages, budget=plan.context_tokens, count_tokens=token_counter(plan.model))
     retriever = make_retriever(resolve_retriever(plan.retriever or "auto", index), parts)
     found = retriever.search([question for question, _ in dev], plan.k) if dev else []
     shown = [fit([hit.chunk for hit in hits]) for hits in found]
     return [Example(open_book(q.text, chunks, language), target(gold, language)) for (q, gold), chunks in zip(dev, shown, strict=True)]
+
+
+def closed_book_examples(asked: Asked, language: str) -> list[Example]:
+    """The questions as they are asked without passages, with their answers."""
+    return [Example(closed_book(question.text, language), target(gold, language)) for question, gold in asked]
 
 
 def _training_passages(

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from ragft import views
-from ragft.errors import RagftError, unknown
+from ragft.errors import InputError, RagftError, unknown
 from ragft.files import say_disk_full, say_refused
 
 app = typer.Typer(
@@ -151,6 +151,25 @@ def report(run: RunArgument) -> None:
         print(report_run(found))
 
 
+@app.command()
+def export(
+    run: RunArgument,
+    arm: Annotated[str, typer.Option(metavar="NAME", help="A fine-tuned arm of the run.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write; it is made.")],
+    seed: Annotated[int | None, typer.Option(help="Which of the arm's seeds; the lowest unless given.")] = None,
+    merged: Annotated[bool, typer.Option("--merged", help="Fold the adapter into the weights: a whole model for transformers.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a fine-tuned arm as a PEFT adapter or a transformers model, with a model card."""
+    from ragft.exports import export as write
+
+    made = write(run, arm, to, seed=seed, merged=merged)
+    _print(as_json, made, str(made.folder))
+    if len(made.seeds) > 1:
+        _say(f"Seed {made.seed} of {', '.join(map(str, made.seeds))}; another with --seed.")
+    _say(f"How to use it, and how it scored: {made.folder / 'README.md'}")
+
+
 @app.command("ls")
 def ls(runs: RunsOption = Path("runs"), as_json: JsonOption = False) -> None:
     """List the runs of a folder with their verdicts."""
@@ -178,11 +197,18 @@ def show(
 @app.command("list")
 def list_(
     what: Annotated[str, typer.Argument(metavar="WHAT", help=f"One of: {', '.join(LISTS)}.")],
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="With tunings: the model that parameters are counted on.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List what a study can name."""
     if what not in LISTS:
         raise unknown("list", what, LISTS)
+    if what == "tunings":
+        found = views.tunings(model)
+        _print(as_json, found, views.tunings_text(found))
+        return
+    if model is not None:
+        raise InputError(f"--model goes with tunings, not with {what}. Leave it out, or: ragft list tunings --model {model}")
     rows = views.names_json(what)
     _print(as_json, rows, views.names_text(rows))
 

@@ -8,9 +8,9 @@ import shutil
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from ragft.errors import RagftError
+from ragft.meter import available_bytes
 from ragft.models import PACKAGED, cache_folder, locate
 
 NEEDED = ("torch", "transformers", "peft", "sentence-transformers", "faiss-cpu", "langchain", "bm25s", "scipy", "pydantic")
@@ -58,11 +58,10 @@ def _disk() -> Check:
 
 
 def _memory() -> Check:
-    path = Path("/proc/meminfo")
-    if not path.is_file():
+    free = available_bytes()
+    if free is None:
         return Check(f"{FREE_MEMORY_GIB} GiB memory", True, "not known on this system")
-    kib = next(int(line.split()[1]) for line in path.read_text().splitlines() if line.startswith("MemAvailable"))
-    return Check(f"{FREE_MEMORY_GIB} GiB memory available", kib / 2**20 >= FREE_MEMORY_GIB, f"{kib / 2**20:.0f} GiB")
+    return Check(f"{FREE_MEMORY_GIB} GiB memory available", free >= FREE_MEMORY_GIB * 2**30, f"{free / 2**30:.0f} GiB")
 
 
 def _hub() -> str:

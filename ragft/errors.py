@@ -18,6 +18,10 @@ class InputError(RagftError, ValueError):
     """Something the user wrote is wrong: a study, a question file, a document, a name."""
 
 
+class DivergedError(InputError):
+    """A training whose loss is no longer a number: its settings are wrong, not its data."""
+
+
 class MissingError(RagftError, FileNotFoundError):
     """Something the study needs is not there: a file, a model, a run."""
 

@@ -8,7 +8,7 @@ from ragft import cautions
 from ragft.numbers import points
 from ragft.planning import expected
 from ragft.settings import Study
-from ragft.units import Context, adapter_name, seeds_of
+from ragft.units import Context, adapter_name, searched_adapters, seeds_of, trial_tokens
 
 
 def foreword(context: Context) -> str:
@@ -22,7 +22,18 @@ def foreword(context: Context) -> str:
     counts = {name: len(seeds_of(study, study.arms[name])) for name in tuned}
     strata = cautions.about_strata([gold.stratum for _, gold in context.domain.split("test")], bool(tuned))
     minds = [*cautions.about_documents(documents), *strata, *cautions.about_seeds(counts, len(study.seeds) > 1), *cautions.about_arms(rivals)]
-    return "\n".join([head, _expectation(study, documents, len(trainings)), *minds])
+    return "\n".join([head, *_searching(context), _expectation(study, documents, len(trainings)), *minds])
+
+
+def _searching(context: Context) -> list[str]:
+    """The budget with which settings are chosen, where the study has one."""
+    budget, kinds = context.study.search, len(searched_adapters(context))
+    if budget is None:
+        return []
+    dev = len(context.domain.sample("dev", budget.dev_questions))
+    tuned = f", then as many for {'each of ' if kinds > 1 else ''}{kinds} kind{'s' * (kinds != 1)} of adapter" if kinds else ""
+    tokens = f" ({trial_tokens(context.study):,} training tokens a trial)" if kinds else ""
+    return [f"First, settings are chosen on {dev} dev questions only: {budget.trials} trials for retrieval{tuned}{tokens}."]
 
 
 def _of(documents: Sequence[str]) -> str:

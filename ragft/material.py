@@ -10,6 +10,8 @@ from ragft import scoring
 from ragft.compare import Comparison
 from ragft.decide import Decision
 from ragft.diagnosis import holds
+from ragft.measures import Measures, read_measures
+from ragft.searched import Searched, read_searched
 from ragft.settings import Study, load_study
 from ragft.store import Run, read_json, read_jsonl_as, read_record
 from ragft.types import Answer, FitReport, Gold, Question
@@ -65,6 +67,8 @@ class Material:
     golds: tuple[Gold, ...]
     frame: pd.DataFrame
     arms: tuple[Arm, ...]
+    searched: Searched | None  # how the settings were chosen, where the study searches them
+    measures: Mapping[str, Measures]  # by the adapter folder's name, and "base"; empty where nothing was measured
 
     def arm(self, name: str) -> Arm:
         return next(arm for arm in self.arms if arm.name == name)
@@ -91,7 +95,9 @@ def read_material(run: Run) -> Material:
         questions={q.id: q.text for q in read_jsonl_as(Question, run.folder / "questions.jsonl")},
         golds=golds,
         frame=_with_holds(run, finished, golds),
+        searched=read_searched(run),
         arms=tuple(_read_arm(run, study, name, tuple(s for a, s in finished if a == name)) for name in dict.fromkeys(a for a, _ in finished)),
+        measures=read_measures(run.folder),
     )
 
 

@@ -50,6 +50,15 @@ def seconds(value: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def rough(value: float) -> str:
+    """Seconds as people guess them: "8 s", "50 s", "4 min", "1 h 10 min"."""
+    if value < 95:
+        return f"{max(1, round(value)) if value < 20 else round(value, -1):.0f} s"
+    minutes = round(value / 60)
+    minutes = minutes if minutes < 60 else round(minutes, -1)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def count(value: float | None) -> str:
     """ "4,884,480"."""
     return NONE if value is None else f"{value:,.0f}"

@@ -12,19 +12,17 @@ from ragft.audit import Expected, Finding, at_least, audit, read_expected
 from ragft.build import Progress, make_retriever, recall_of, token_counter
 from ragft.chunking import chunk_documents
 from ragft.domain import Domain, load_domain
-from ragft.domain.general import General, load_general
+from ragft.domain.general import load_general
 from ragft.domain.ledger import DERIVED
 from ragft.errors import InputError
 from ragft.models import find_model
 from ragft.progress import Watcher
-from ragft.prompts import closed_book
 from ragft.retrieval.base import Retriever, RetrieverParts
 from ragft.settings import Study, load_study
 from ragft.types import Answer, Chunk, Gold, Question, Span
 
 K = 5
 GENERAL = {"questions": 60, "instructions": 20, "words": 3000}  # at least
-GENERAL_TOKENS, GENERAL_BATCH = 48, 16
 MOSTLY = 0.8  # of a general set its model must be able to do
 CHANCE_DEVIATIONS = 2.0  # a copier this many standard deviations above chance knows something
 
@@ -132,22 +130,11 @@ def check_general(folder: Path, watcher: Watcher | None) -> list[Finding]:
         return found
     name = Study.model_fields["model"].default
     with watcher.unit(f"{name}, general set", 1, 1) as progress:
-        known, followed = general_scores(general, find_model(name, "generator").folder, progress)
+        from ragft.measuring import ANSWER_TOKENS, general_shares
+        from ragft.serving import load_generator
+
+        generator = load_generator(find_model(name, "generator").folder, None, ANSWER_TOKENS)
+        known, followed = general_shares(general, generator, progress)
     for what, share in (("questions right", known), ("instructions followed", followed)):
         found.append(Finding(f"{name}, {what}", share >= MOSTLY, f"{100 * share:.0f} %", f"at least {100 * MOSTLY:g} %"))
     return found
-
-
-def general_scores(general: General, model: Path, progress: Progress) -> tuple[float, float]:
-    """The share of questions right (closed-book, as in a study) and of instructions followed, by the model of that folder."""
-    from ragft.serving import load_generator
-
-    generator, total = load_generator(model, None, GENERAL_TOKENS), len(general.questions) + len(general.instructions)
-    prompts = [closed_book(question.text, "en") for question, _ in general.questions] + [one.prompt for one in general.instructions]
-    texts: list[str] = []
-    for first in range(0, total, GENERAL_BATCH):
-        texts += [completion.text for completion in generator.complete(prompts[first : first + GENERAL_BATCH])]
-        progress(len(texts), total)
-    right = [_right(text, gold) for text, (_, gold) in zip(texts, general.questions, strict=False)]
-    done = [one.followed(text) for text, one in zip(texts[len(right) :], general.instructions, strict=True)]
-    return fmean(right), fmean(done)

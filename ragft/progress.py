@@ -12,6 +12,13 @@ Advance = Callable[[int, int], None]  # (done, total) of the unit; a new total b
 LINE_SECONDS = 10.0  # between lines where stderr is not a terminal
 
 
+def say(progress: Advance, line: str) -> None:
+    """Show a line of its own about the unit, where its watcher shows lines."""
+    show = getattr(progress, "say", None)
+    if show is not None:
+        show(line)
+
+
 class Watcher(Protocol):
     """Sees a study's units come and go."""
 
@@ -39,34 +46,51 @@ class Lines:
 
     @contextmanager
     def unit(self, label: str, number: int, of: int) -> Iterator[Advance]:
-        began = time.monotonic()
-        first: list[tuple[float, int, int]] = []  # when and where counting began: what was stored before does not count
-        shown = [began]
-
-        def advance(done: int, total: int) -> None:
-            now = time.monotonic()
-            if not first or first[0][2] != total:
-                first[:] = [(now, done, total)]
-            if self._live or now - shown[0] >= LINE_SECONDS:
-                shown[0] = now
-                since, start, _ = first[0]
-                left = (now - since) / (done - start) * (total - done) if done > start else None
-                self._write(f"[{number}/{of}] {label}: {done:,} of {total:,}, {_clock(left)} left")
-
+        watched = _Unit(f"[{number}/{of}] {label}", self._live)
         try:
-            yield advance
+            yield watched
         except Exception:
-            if self._live and first:
+            if self._live and watched.counted:
                 sys.stderr.write("\n")  # the error has a line of its own
             raise
-        took = time.monotonic() - began
-        self._write(f"[{number}/{of}] {label}: " + (f"done in {_clock(took)}" if first else "already done"), end=True)
+        watched.end()
+
+
+class _Unit:
+    """The line of one unit."""
+
+    def __init__(self, head: str, live: bool):
+        self._head, self._live = head, live
+        self._first: tuple[float, int, int] | None = None  # when and where counting began: what was stored before does not count
+        self._began = self._shown = time.monotonic()
+
+    @property
+    def counted(self) -> bool:
+        return self._first is not None
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if self._first is None or self._first[2] != total:
+            self._first = (now, done, total)
+        if self._live or now - self._shown >= LINE_SECONDS:
+            self._shown = now
+            since, start, _ = self._first
+            left = (now - since) / (done - start) * (total - done) if done > start else None
+            self._write(f"{done:,} of {total:,}, {_clock(left)} left")
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+        self._write(line, end=True)
+
+    def end(self) -> None:
+        took = time.monotonic() - self._began
+        self.say(f"done in {_clock(took)}" if self.counted else "already done")
 
     def _write(self, line: str, end: bool = False) -> None:
         if self._live:
-            sys.stderr.write(f"\r\x1b[2K{line}" + ("\n" if end else ""))
+            sys.stderr.write(f"\r\x1b[2K{self._head}: {line}" + ("\n" if end else ""))
         else:
-            sys.stderr.write(line + "\n")
+            sys.stderr.write(f"{self._head}: {line}\n")
         sys.stderr.flush()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from ragft import registry
 from ragft.build import AdapterPlan, IndexPlan, token_counter
+from ragft.catalogue import sizes
 from ragft.chunking import chunk_documents
 from ragft.domain import Domain
 from ragft.errors import InputError
@@ -15,29 +15,21 @@ from ragft.types import Chunk, Gold
 SAMPLE = 200  # training questions and chunks that are encoded: enough to know how short the shortest are
 
 
-def rehearse(index: IndexPlan, plan: AdapterPlan) -> None:
-    """Raise InputError where the adapter of this plan could not be trained. Takes a moment: no weights, no index."""
+def rehearse(index: IndexPlan, plan: AdapterPlan, trial_tokens: int | None = None) -> None:
+    """Raise InputError where the adapter of this plan could not be trained. Takes a moment: no weights, no index.
+
+    `trial_tokens` is the budget of a trial, where settings are searched first.
+    """
     check_method(plan)
     least = least_batch_tokens(index, plan)
-    if least > plan.train_tokens:
-        raise InputError(
-            f"train_tokens ({plan.train_tokens}) does not hold one batch of {plan.train_batch_size} examples (at least {least} tokens). Raise it."
-        )
+    for what, budget in (("train_tokens", plan.train_tokens), ("search.train_tokens", trial_tokens)):
+        if budget is not None and least > budget:
+            raise InputError(f"{what} ({budget}) does not hold one batch of {plan.train_batch_size} examples (at least {least} tokens). Raise it.")
 
 
 def check_method(plan: AdapterPlan) -> None:
-    """Attach the method to the model's layers, without its weights. Raises InputError for options that do not fit."""
-    from ragft.tuning.attach import trainable_parameters
-    from ragft.weights import empty_model
-
-    options = dict(plan.options)
-    try:
-        trainable_parameters(empty_model(plan.model.folder), registry.lookup("tuning", plan.tuning).make(**options))
-    except (TypeError, ValueError, RuntimeError, AssertionError) as error:  # whichever layer of peft or torch meets the value first
-        given = ", ".join(f"{key}: {value}" for key, value in options.items()) or "none"
-        cause = (str(error) or type(error).__name__).splitlines()[0]
-        what = f"tuning '{plan.tuning}' cannot be set up on this model with options {{{given}}}"
-        raise InputError(f"{what} ({cause}). Change them, or the tuning.") from error
+    """Attach the method to the model's layers, without its weights. Raises InputError for a method or options that do not fit."""
+    sizes(plan.model.folder, plan.tuning, dict(plan.options))
 
 
 def least_batch_tokens(index: IndexPlan, plan: AdapterPlan) -> int:

@@ -69,7 +69,7 @@ def _page(m: Material) -> dict[str, Any]:
         "strata": STRATA,
         "stands_out": STANDS_OUT,
         "retrieval": [_retrieval_view(m, arm) for arm in m.arms if arm.retriever],
-        "index_notes": list(dict.fromkeys(note for arm in m.arms for fit in [arm.fit("index", arm.seeds[0])] if fit for note in fit.notes)),
+        "index_notes": _index_notes(m),
         "adapters": _adapters(m.arms),
         "formats": {key: entry.summary for key, entry in registry.entries("format").items()},
         "costs": _costs(m),
@@ -79,6 +79,13 @@ def _page(m: Material) -> dict[str, Any]:
         "settings": yaml.safe_dump({**m.study.model_dump(mode="json"), "domain": Path(m.study.domain).name}, sort_keys=False, allow_unicode=True),
         "no_interval": diagnosis.no_interval,
     }
+
+
+def _index_notes(m: Material) -> list[str]:
+    """What `retriever: auto` stands for; nothing where a search chose the retriever."""
+    if m.searched:
+        return []
+    return list(dict.fromkeys(note for arm in m.arms for fit in [arm.fit("index", arm.seeds[0])] if fit for note in fit.notes))
 
 
 # ── arms and differences ─────────────────────────────────────────────────────────────────────────────────────────────

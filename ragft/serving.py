@@ -1,27 +1,35 @@
-"""Generators over the one shared base model: the base itself, or the base with a stored adapter."""
+"""Generators over the one shared base model: the base itself, or the base with a stored adapter, in float32 or int8."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from ragft.generation.hf import HFGenerator
+from ragft.generation.int8 import check_int8, use_int8
 from ragft.tuning.attach import load_attached
 from ragft.types import Completion, Prompt
 from ragft.weights import Base, load_base
+
+Precision = Literal["float32", "int8"]
 
 
 class Served:
     """Answers with one adapter, merged where the method can be (the way it would be served), or with the base alone.
 
-    Others may attach something else to the base between two calls: it is put back before an answer is given.
+    Others may attach something else to the base between two calls: it is put back before an answer is given. In `int8`
+    the base's linear layers are rounded after merging; what cannot be merged stays as it is, on top of them.
+    Raises InputError for int8 where a GPU answers.
     """
 
-    def __init__(self, base: Base, adapter: Path | None, max_new_tokens: int, *, merged: bool = True):
-        self._base, self._adapter, self._max_new_tokens, self._merged = base, adapter, max_new_tokens, merged
+    def __init__(self, base: Base, adapter: Path | None, max_new_tokens: int, *, merged: bool = True, precision: Precision = "float32"):
+        if precision == "int8":
+            check_int8(base.model.device)
+        self._base, self._adapter, self._max_new_tokens, self._merged, self._precision = base, adapter, max_new_tokens, merged, precision
         self._generator, self._mine = self._place()
 
     def _place(self) -> tuple[HFGenerator, object | None]:
@@ -35,6 +43,8 @@ class Served:
                 attached.merge()
             with torch.inference_mode():
                 memory = attached.memory()
+        if self._precision == "int8":
+            base.occupy(object(), use_int8(base.layers))
         return HFGenerator(base.model, base.tokenizer, self._max_new_tokens, memory), base.holds
 
     def count_tokens(self, text: str) -> int:
@@ -50,6 +60,6 @@ class Served:
 
 
 @lru_cache(maxsize=1)  # neighbouring units of the same arm share it
-def load_generator(model: Path, adapter: Path | None, max_new_tokens: int, *, merged: bool = True) -> Served:
+def load_generator(model: Path, adapter: Path | None, max_new_tokens: int, *, merged: bool = True, precision: Precision = "float32") -> Served:
     """The base model, or the base with the adapter of that folder; `merged`: folded into the weights where that is possible."""
-    return Served(load_base(model), adapter, max_new_tokens, merged=merged)
+    return Served(load_base(model), adapter, max_new_tokens, merged=merged, precision=precision)

@@ -45,6 +45,10 @@ class Search(Strict):
     train_tokens: int | None = Field(None, ge=1)  # of a trial; None: a quarter of the study's
     dev_questions: int = Field(48, ge=1)  # at most
 
+    def trial_tokens(self, train_tokens: int) -> int:
+        """Training tokens of a trial in a study that trains on so many."""
+        return self.train_tokens or max(1, train_tokens // 4)
+
 
 class Study(Strict):
     """A study: one domain, one base model, one prompt, and the arms to compare."""
@@ -75,8 +79,12 @@ class Study(Strict):
     costs: Prices = Prices()
 
     def answering(self) -> dict[str, Any]:
-        """The settings that an answer depends on; the others only re-read stored answers, in seconds."""
-        return self.model_dump(mode="json", exclude={"domain", "name", "general", "reference", "metric", "margin", "alpha", "needs", "costs"})
+        """The settings that an answer depends on; the others only re-read stored answers, in seconds.
+
+        A search chooses settings by the metric, for the reference among others: with one, both shape the answers.
+        """
+        rereading = {"margin", "alpha", "needs", "costs"} | (set() if self.search else {"metric", "reference"})
+        return self.model_dump(mode="json", exclude={"domain", "name", "general", *rereading})
 
     @field_validator("arms", mode="before")
     @classmethod

@@ -2,10 +2,14 @@
 
     runs/<date>-<study>-<fingerprint>/
       study.yaml manifest.json questions.jsonl gold.jsonl
+      dtype.json                             the number format of trainings, as it was chosen
       artifacts/<kind>-<fingerprint>.checkpoint   of a training that was stopped
       artifacts/<kind>-<fingerprint>/        artifact.json lists every file with its sha256; written last
+      search/trials.db search.json           of a study that searches its settings
       arms/<arm>/arm.json
       arms/<arm>/seed-<n>/                   fit.json answers.jsonl scores.jsonl
+      measures/base.json adapter-<fingerprint>.json
+      robustness.json robustness/<arm>/<variant>/answers.jsonl
       comparison.json decision.json guide.json report.html report.md
 
 A file is written beside its place and renamed, so that a kill at any moment leaves the old one or the new one. The
@@ -212,17 +216,41 @@ class Run:
             raise InputError(f"{folder}: what was just written reads back differently. Check the disk.")
         return stored
 
+    def stored(self, kind: str, key: str) -> Artifact | None:
+        """The artifact of that key, if it is there and intact."""
+        return _intact(self.folder / "artifacts" / f"{kind}-{key}")
+
     def checkpoint(self, kind: str, key: str) -> Path:
         """Where the state of an artifact that is being built is kept; gone when it is built."""
         return self.folder / "artifacts" / f"{kind}-{key}.checkpoint"
 
+    def discard(self, kind: str, key: str) -> None:
+        """Remove the artifact of that key, where there is one."""
+        shutil.rmtree(self.folder / "artifacts" / f"{kind}-{key}", ignore_errors=True)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for what is only looked at, such as the adapter of a trial: on the run's disk, gone after the block."""
+        parent = self.folder / "search"
+        parent.mkdir(parents=True, exist_ok=True)
+        with naming_a_full_disk(parent), tempfile.TemporaryDirectory(dir=parent, prefix=".trial-") as folder:
+            yield Path(folder)
+
     def sweep(self) -> None:
         """Remove drafts that a killed process left. Only the holder of the lock may call it."""
-        for draft in (self.folder / "artifacts").glob(".*"):
+        for draft in [*(self.folder / "artifacts").glob(".*"), *(self.folder / "search").glob(".*")]:
             shutil.rmtree(draft, ignore_errors=True)
         for draft in self.folder.rglob(".*.*"):
             if draft.is_file():
                 draft.unlink(missing_ok=True)
+
+
+def read_artifact(folder: Path) -> Artifact:
+    """The stored artifact of that folder. Raises MissingError when it is gone, or not as it was written."""
+    found = _intact(folder)
+    if found is None:
+        raise MissingError(f"{folder}: gone, or changed since it was written. Run the study again; finished work is kept.")
+    return found
 
 
 def _intact(folder: Path) -> Artifact | None:

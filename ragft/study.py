@@ -21,6 +21,7 @@ from ragft.models import find_model, is_hub_id
 from ragft.privacy import keep_private
 from ragft.progress import Silent, Watcher
 from ragft.report import write_report
+from ragft.search import search
 from ragft.settings import Study, load_study, save_study
 from ragft.store import Run, find_run, fingerprint, open_run, read_json, read_record, write_json, write_jsonl
 from ragft.threads import wait_quietly
@@ -61,6 +62,7 @@ def carry_out(context: Context, watcher: Watcher | None = None, executor: Execut
     with context.run.locked():
         context.run.sweep()
         start(context)
+        context = search(context, watcher or Silent())
         (executor or one_after_another)(plan_units(context), watcher or Silent())
         score_run(context.run)
         compare_run(context.run)

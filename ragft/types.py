@@ -143,6 +143,26 @@ class Example:
     completion: str
 
 
+Dtype = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingDtype:
+    """The number format of a run's trainings, and the seconds a row took in each. None: not timed (a GPU, or no choice)."""
+
+    dtype: Dtype
+    seconds_float32: float | None
+    seconds_bfloat16: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a training is expected to take: its seconds, and the most memory while it runs."""
+
+    seconds: float
+    peak_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class FitReport:
     """What building an arm took; zeros where nothing was built."""
@@ -156,4 +176,7 @@ class FitReport:
     artifact_bytes: int = 0
     loss: tuple[tuple[int, float], ...] = ()  # (training tokens so far, mean loss per label token of the step)
     notes: tuple[str, ...] = field(default=())
+    estimated_seconds: float | None = None  # before it began; None: nothing was estimated
+    estimated_peak_bytes: int | None = None
     dev_loss: tuple[tuple[int, float], ...] = ()  # (training tokens so far, mean loss per label token of dev questions)
+    dtype: Dtype = "float32"  # of the base's weights while training

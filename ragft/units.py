@@ -1,4 +1,4 @@
-"""A study as independent units of work: build the index, train one adapter, answer with one arm and seed.
+"""A study as independent units of work: build the index, train one adapter, answer with one arm and seed, measure one adapter.
 
 A unit takes values and paths, writes into the run folder, and shares nothing else, so that units can be placed
 anywhere that sees the folder. Its result is stored; a unit whose result is there for the same inputs is skipped.
@@ -6,22 +6,39 @@ anywhere that sees the folder. Its result is stored; a unit whose result is ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ragft import registry
-from ragft.arms import Composed, latencies
-from ragft.build import AdapterPlan, IndexPlan, Progress, build_adapter, build_index, make_retriever, open_index, resolve_retriever
+from ragft.arms import Arm, Composed, latencies
+from ragft.build import (
+    AdapterPlan,
+    IndexPlan,
+    Progress,
+    build_adapter,
+    build_index,
+    closed_book_examples,
+    make_retriever,
+    open_index,
+    resolve_retriever,
+)
 from ragft.domain import Domain
+from ragft.domain.general import load_general
 from ragft.errors import InputError
+from ragft.measures import BASE, is_measured, measures_path
 from ragft.models import Model
+from ragft.numbers import rough, size
+from ragft.progress import say
+from ragft.prompts import closed_book
 from ragft.settings import ArmSettings, Study
-from ragft.store import AnswerLog, Artifact, Run, file_sha256, fingerprint, read_json, write_json
-from ragft.types import FitReport
+from ragft.store import AnswerLog, Artifact, Run, file_sha256, fingerprint, read_json, read_record, write_json
+from ragft.types import Dtype, FitReport, Forecast, Question, TrainingDtype
 
+PROBE_QUESTIONS = 4  # training questions whose row decides on the number format: about 150 tokens
+MEASURE_QUESTIONS = 8  # dev questions on which an adapter's shift is measured; the first of them for its latency
 LATENCY_QUESTIONS = 6  # asked one at a time by each arm: what one user waits cannot be read off a batch
 
 
@@ -63,7 +80,23 @@ def plan_units(context: Context) -> list[Unit]:
             units.setdefault(label, Unit(label, ("index",), partial(adapter_artifact, context, arm, seed)))
             needs.append(label)
         units[f"answer {name} seed {seed}"] = Unit(f"answer {name} seed {seed}", tuple(needs), partial(answer_arm, context, name, seed))
-    return list(units.values())
+    return [*units.values(), *_measure_units(context)]
+
+
+def _measure_units(context: Context) -> Iterator[Unit]:
+    """Every distinct adapter and seed once, whatever arms share it, after all answers; and the base, to see a change against."""
+    seen = set[str]()
+    for name, seed in arm_seeds(context.study):
+        arm = context.study.arms[name]
+        if not arm.tuning:
+            continue
+        if not seen:
+            yield Unit("measure base", (), partial(measure_adapter, context, None, 0))
+        key = fingerprint(adapter_plan(context, arm, seed).key(""))
+        if key not in seen:
+            seen.add(key)
+            label = f"{adapter_name(context, arm)} seed {seed}"
+            yield Unit(f"measure {label}", (f"train {label}",), partial(measure_adapter, context, arm, seed))
 
 
 def arm_seeds(study: Study) -> Iterator[tuple[str, int]]:
@@ -83,6 +116,15 @@ def adapter_name(context: Context, arm: ArmSettings) -> str:
     parts = [str(arm.tuning), arm.format or context.default_format]
     parts += [f"{key}={value}" for key, value in sorted((arm.format_options | arm.options).items())]
     return " ".join(parts + ([f"lr={arm.learning_rate:g}"] if arm.learning_rate else []))
+
+
+def searched_adapters(context: Context) -> dict[str, str]:
+    """Each kind of adapter whose learning rate the study leaves open, and the first arm that it is for."""
+    found: dict[str, str] = {}
+    for name, arm in context.study.arms.items():
+        if arm.tuning and arm.learning_rate is None:
+            found.setdefault(adapter_name(context, arm), name)
+    return found
 
 
 # ── the work ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -120,6 +162,11 @@ def adapter_plan(context: Context, arm: ArmSettings, seed: int) -> AdapterPlan:
     )
 
 
+def trial_tokens(study: Study) -> int | None:
+    """Training tokens of a trial of the study's search; None: it searches nothing."""
+    return study.search.trial_tokens(study.train_tokens) if study.search else None
+
+
 def learning_rate(arm: ArmSettings) -> float:
     """The arm's own, or that of its method."""
     return arm.learning_rate or float(registry.lookup("tuning", str(arm.tuning)).facts["learning_rate"])
@@ -127,18 +174,47 @@ def learning_rate(arm: ArmSettings) -> float:
 
 def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Progress) -> Artifact:
     """The adapter of an arm's method, format and seed, shared by all arms that name the same."""
-    plan = adapter_plan(context, arm, seed)
+    plan = replace(adapter_plan(context, arm, seed), dtype=training_dtype(context))
     index = index_artifact(context, progress)
     key = fingerprint(plan.key(index.sha256))
     checkpoint = context.run.checkpoint("adapter", key)
 
     def build(folder: Path) -> FitReport:
         parts = open_index(index.folder, index.sha256, context.embedder)
-        return build_adapter(plan, index.folder, parts, folder, progress, checkpoint)
+        known = _forecast_of_another_seed(context, arm, plan, index.sha256)
+        return build_adapter(plan, index.folder, parts, folder, progress, checkpoint, announce=partial(_announce, progress), expected=known)
 
     artifact = context.run.artifact("adapter", key, build)
     checkpoint.unlink(missing_ok=True)
     return artifact
+
+
+def training_dtype(context: Context) -> Dtype:
+    """The number format of all trainings of the run: as its first training found it, also where the run goes on elsewhere."""
+    path = context.run.folder / "dtype.json"
+    if not path.is_file():
+        from ragft.tuning.dtype import choose_dtype
+
+        examples = closed_book_examples(context.domain.split("train")[:PROBE_QUESTIONS], context.domain.language)
+        write_json(path, choose_dtype(context.model.folder, examples))
+    return read_record(TrainingDtype, path).dtype
+
+
+def _forecast_of_another_seed(context: Context, arm: ArmSettings, plan: AdapterPlan, index_sha256: str) -> Forecast | None:
+    """What the same adapter took with a seed that is trained already."""
+    for seed in seeds_of(context.study, arm):
+        found = context.run.stored("adapter", fingerprint(replace(plan, seed=seed).key(index_sha256)))
+        if found is not None:
+            return Forecast(found.fit.seconds, found.fit.peak_bytes)
+    return None
+
+
+def _announce(progress: Progress, found: Forecast) -> None:
+    """What a training will take, in a line of its own; and whether the memory holds that."""
+    from ragft.tuning.forecast import shortage
+
+    lack = shortage(found)
+    say(progress, f"about {rough(found.seconds)}, {size(found.peak_bytes)} of memory at most{f'; {lack}' if lack else ''}")
 
 
 def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> None:
@@ -159,26 +235,46 @@ def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> No
     notes = [done, log, folder / "fit.json", folder.parent / "arm.json"]
     if all(path.is_file() for path in notes) and read_json(done) == {"inputs": inputs, "answers": file_sha256(log)}:
         return
-    _start_over_unless(folder, inputs)
+    start_over_unless(folder, inputs)
     _store_fit(context, name, arm, seed, index if arm.retriever else None, adapter)
-    composed = _compose(context, arm, index, adapter)
+    composed = compose(context, arm, index, adapter)
     questions = [question for question, _ in context.domain.split("test")]
-    batches = composed.prepare(questions)
-    answers = AnswerLog(log, [batch.ids for batch in batches])
-    finished = sum(map(len, answers.done.values()))
-    progress(finished, len(questions))
-    for batch in batches:
-        if batch.number not in answers.done:
-            answers.append(batch.number, composed.answer(batch))
-            finished += len(batch.ids)
-            progress(finished, len(questions))
+    ask(composed, questions, log, progress)
     if seed == seeds_of(context.study, arm)[0]:
         step = max(1, len(questions) // LATENCY_QUESTIONS)
         write_json(folder / "latency.json", {"seconds": latencies(composed, questions[::step][:LATENCY_QUESTIONS])})
     write_json(done, {"inputs": inputs, "answers": file_sha256(log)})
 
 
-def _start_over_unless(folder: Path, inputs: str) -> None:
+def measure_adapter(context: Context, arm: ArmSettings | None, seed: int, progress: Progress) -> None:
+    """Measure the arm's adapter of that seed (None: the base); nothing to do where that is stored for the same inputs."""
+    adapter = adapter_artifact(context, arm, seed, progress) if arm else None
+    path = measures_path(context.run.folder, adapter.folder.name if adapter else BASE)
+    general = load_general(Path(context.study.general)) if context.study.general else None
+    asked = context.domain.sample("dev", MEASURE_QUESTIONS) or context.domain.sample("train", MEASURE_QUESTIONS)
+    prompts = [closed_book(question.text, context.domain.language) for question, _ in asked]
+    inputs = fingerprint({"model": context.model.sha256, "adapter": adapter.sha256 if adapter else None, "general": general, "prompts": prompts})
+    if is_measured(path, inputs):
+        return
+    from ragft.measuring import measure
+
+    write_json(path, measure(context.model.folder, adapter.folder if adapter else None, prompts, general, inputs, progress))
+
+
+def ask(arm: Arm, questions: Sequence[Question], path: Path, progress: Progress) -> None:
+    """Answer the questions batch by batch into the log at `path`; batches already stored are not asked again."""
+    batches = arm.prepare(questions)
+    log = AnswerLog(path, [batch.ids for batch in batches])
+    finished = sum(map(len, log.done.values()))
+    progress(finished, len(questions))
+    for batch in batches:
+        if batch.number not in log.done:
+            log.append(batch.number, arm.answer(batch))
+            finished += len(batch.ids)
+            progress(finished, len(questions))
+
+
+def start_over_unless(folder: Path, inputs: str) -> None:
     """Drop answers that other inputs gave (another adapter, another index): old results never stand for new inputs."""
     note = folder / "inputs.json"
     if not note.is_file() or read_json(note) != inputs:
@@ -202,7 +298,7 @@ def _store_fit(context: Context, name: str, arm: ArmSettings, seed: int, index: 
     write_json(context.run.folder / "arms" / name / "arm.json", {"name": name, "model": context.model.sha256, **resolved.model_dump(mode="json")})
 
 
-def _compose(context: Context, arm: ArmSettings, index: Artifact | None, adapter: Artifact | None) -> Composed:
+def compose(context: Context, arm: ArmSettings, index: Artifact | None, adapter: Artifact | None) -> Composed:
     """The arm's slots filled: the only place where an arm is put together."""
     from ragft.serving import load_generator
 
@@ -212,12 +308,21 @@ def _compose(context: Context, arm: ArmSettings, index: Artifact | None, adapter
         evidence = {gold.id: gold.evidence for _, gold in context.domain.split("test")}
         parts = open_index(index.folder, index.sha256, context.embedder)
         retriever = make_retriever(resolve_retriever(arm.retriever, index.folder), parts, evidence)
-    generator = load_generator(context.model.folder, adapter.folder if adapter else None, study.max_new_tokens)
+    generator = load_generator(context.model.folder, adapter.folder if adapter else None, study.max_new_tokens, precision=study.precision)
     return Composed(generator, retriever, arm.k or study.k, study.context_tokens, context.domain.language, study.batch_size)
 
 
 def check_units(context: Context) -> None:
     """What would only fail after an hour: data that an arm needs and the domain does not have, training that cannot begin."""
+    if context.study.search and not context.domain.split("dev"):
+        raise InputError('search chooses settings by dev questions, and there is none. Mark some with "split": "dev", or leave search out.')
+    if context.study.general:
+        load_general(Path(context.study.general))
+    if context.study.precision == "int8":
+        from ragft.generation.int8 import check_int8
+        from ragft.weights import device
+
+        check_int8(device())
     for name, arm in context.study.arms.items():
         if arm.tuning and not context.domain.split("train"):
             raise InputError(f"arm '{name}' is fine-tuned, but no question is in the train split. Mark some, or leave the tuned arms out.")
@@ -238,7 +343,8 @@ def _check_training(context: Context) -> None:
     tuned = {adapter_name(context, arm): name for name, arm in reversed(context.study.arms.items()) if arm.tuning}
     for name in reversed(tuned.values()):  # each kind of adapter once, by the first arm that names it
         try:
-            rehearse(index_plan(context), adapter_plan(context, context.study.arms[name], seeds_of(context.study, context.study.arms[name])[0]))
+            arm = context.study.arms[name]
+            rehearse(index_plan(context), adapter_plan(context, arm, seeds_of(context.study, arm)[0]), trial_tokens(context.study))
         except InputError as error:
             raise InputError(f"arm '{name}': {error}") from error
 

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ragft import numbers
 from ragft.errors import InputError, MissingError, unknown
 from ragft.numbers import signed
 from ragft.numbers import span as points_span
+from ragft.searched import read_searched
 from ragft.store import Run, read_json, read_jsonl_as
 from ragft.words import KINDS, covered
 
 if TYPE_CHECKING:
     from ragft.audit import Finding
+    from ragft.catalogue import Method
     from ragft.compare import Comparison, SliceRow
     from ragft.decide import Decision
     from ragft.doctor import Check
@@ -58,12 +61,31 @@ def result_json(result: Result) -> dict[str, Any]:
         "run": str(result.run.folder),
         "decision": result.decision,
         "comparison": result.comparison,
+        "searched": read_searched(result.run),
         "report": str(result.run.folder / "report.html"),
     }
 
 
 def result_text(result: Result) -> str:
-    return "\n\n".join([arms_text(result), decision_text(result.decision), f"Report: {result.run.folder / 'report.html'}"])
+    report = f"Report: {result.run.folder / 'report.html'}"
+    return "\n\n".join([arms_text(result), *search_text(result.run), decision_text(result.decision), report])
+
+
+def search_text(run: Run) -> list[str]:
+    """The settings that were searched: what each search chose and how many trials it took; nothing where there was none."""
+    found = read_searched(run)
+    rows = [
+        [
+            one.what,
+            ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in one.chosen.items()),
+            f"{one.value:.3f}",
+            str(len(one.trials)),
+            str(one.count("pruned")),
+            str(one.count("failed")),
+        ]
+        for one in (found.results if found else ())
+    ]
+    return [table(["searched on dev questions", "chosen", "value", "trials", "pruned", "failed"], rows, right=range(2, 6))] if rows else []
 
 
 def arms_text(result: Result) -> str:
@@ -251,6 +273,37 @@ def names_json(what: str) -> list[dict[str, Any]]:
     if what == "retrievers":
         rows.insert(0, {"name": "auto", "summary": "hybrid, unless it recalls less on dev questions than its better half"})
     return rows
+
+
+def tunings(model: str | None) -> list[Method]:
+    """Every fine-tuning method with what it trains on that model; None: the one that a study takes unless it names another.
+
+    Raises as `find_model` where a model is named; a default that is not installed is said in each line.
+    """
+    from ragft.catalogue import methods
+    from ragft.models import find_model, is_hub_id
+    from ragft.privacy import keep_private
+    from ragft.settings import Study
+
+    keep_private(hub=is_hub_id(model or ""))
+    if model is not None:
+        return methods(find_model(model, "generator"), model)
+    default = str(Study.model_fields["model"].default)
+    try:
+        return methods(find_model(default, "generator"), default)
+    except MissingError as error:
+        return methods(None, default, str(error))
+
+
+def tunings_text(found: Sequence[Method]) -> str:
+    """One line a method; below the table, why a figure is missing."""
+    rows = [
+        [m.name, m.summary, m.modifies, "yes" if m.mergeable else "no", numbers.count(m.trainable_parameters), numbers.percent(m.share, 2)]
+        for m in found
+    ]
+    made = table(["name", "what it is", "acts on", "merges", "trains", "share"], rows, right=[4, 5])
+    caption = "trains: parameters of {}, with each method's own options; merges: it can be folded into the weights, and then costs no time."
+    return "\n".join([made, caption.format(found[0].model), *dict.fromkeys(m.why for m in found if m.why)])
 
 
 def names_text(rows: Sequence[dict[str, Any]]) -> str:

@@ -13,6 +13,9 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
+from ragft.products import Linear, linear_layers, use_onednn
+from ragft.types import Dtype
+
 logging.disable_progress_bar()
 # peft asks transformers in a way that the next major version will not know; the user can do nothing about it
 warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing. is deprecated")
@@ -35,17 +38,23 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def load_model(folder: Path) -> Any:
-    """A fresh copy of the folder's causal language model, frozen, in evaluation mode: float32 on a CPU, bfloat16 on a GPU."""
+def answering_dtype() -> Dtype:
+    """bfloat16 on a GPU, float32 on a CPU."""
+    return "bfloat16" if device().type == "cuda" else "float32"
+
+
+def load_model(folder: Path, dtype: Dtype | None = None) -> Any:
+    """A fresh copy of the folder's causal language model, frozen, in evaluation mode. `dtype` None: that of answering."""
     gc.collect()  # what nobody holds any more, before another copy is made
-    where = device()
-    dtype = torch.bfloat16 if where.type == "cuda" else torch.float32
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa")
+    kind, where = getattr(torch, dtype or answering_dtype()), device()
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=kind, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa")
+    if where.type == "cpu":
+        use_onednn(model)
     return model.to(where).eval().requires_grad_(False)
 
 
 class Base:
-    """The one copy of a base model in memory. At most one thing is attached to it at a time.
+    """The one copy of a base model in memory. At most one adapter is attached to it at a time.
 
     `holds` is a token of what is attached (None: nothing), so that whoever attached it can see that it is still there.
     Attaching may add modules and hooks, and give a parameter another tensor; it may not write into the tensors that the
@@ -54,28 +63,41 @@ class Base:
 
     def __init__(self, model: Any, tokenizer: Any):
         self.model, self.tokenizer = model, tokenizer
+        self.layers: list[Linear] = linear_layers(model)  # the base's own, not those of what is attached
         self.holds: object | None = None
-        self._remove: Callable[[], None] | None = None
+        self._removers: list[Callable[[], None]] = []
         self._loaded = [(parameter, parameter.data) for parameter in model.parameters()]
 
     def occupy(self, token: object, remove: Callable[[], None]) -> None:
-        """Note what was attached, and how its modules and hooks are removed."""
-        self.holds, self._remove = token, remove
+        """Note what was attached, perhaps on top of something, and how its modules and hooks are removed."""
+        self.holds = token
+        self._removers.append(remove)
 
     def clear(self) -> None:
         """The base as it was loaded, bit for bit."""
-        remove, self._remove, self.holds = self._remove, None, None
-        if remove is not None:
-            remove()
+        self.holds = None
+        while self._removers:
+            self._removers.pop()()
         for parameter, data in self._loaded:
             parameter.data, parameter.grad = data, None
             parameter.requires_grad_(False)
 
 
-@lru_cache(maxsize=1)
-def load_base(folder: Path) -> Base:
-    """The shared copy of that folder's model; nobody may change it but by attaching, and removing what was attached."""
-    return Base(load_model(folder), load_tokenizer(folder))
+@lru_cache(maxsize=1)  # of one model at a time
+def bases(folder: Path) -> dict[Dtype, Base]:
+    """The shared copies of that folder's model that are in memory."""
+    return {}
+
+
+def load_base(folder: Path, dtype: Dtype | None = None) -> Base:
+    """The shared copy of that folder's model; nobody may change it but by attaching, and removing what was attached.
+
+    `dtype` None: that of answering. A training in another has a copy of its own, made once.
+    """
+    found, kind = bases(folder), dtype or answering_dtype()
+    if kind not in found:
+        found[kind] = Base(load_model(folder, kind), load_tokenizer(folder))
+    return found[kind]
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

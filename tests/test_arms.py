@@ -91,6 +91,31 @@ def test_batches_are_by_length_and_the_same_every_time():
     assert [batch.ids for batch in composed().prepare(QUESTIONS)] == [batch.ids for batch in batches]
 
 
+class ByWord:
+    """Finds the passage whose first word the question names, the Kova's for others."""
+
+    def search(self, questions: Sequence[Question], k: int) -> list[tuple[Hit, ...]]:
+        return [(Hit(PASSAGES[1 if "Vela" in question.text else 0], 1, 1.0),) for question in questions]
+
+
+def test_prompts_with_the_same_passage_are_answered_together():
+    texts = ["Kova a", "Vela b", "Kova one two three four five six", "Vela b c", "Kova d e f", "Vela g h i j k l m n o p q r s"]
+    questions = [Question(f"q{number}", text) for number, text in enumerate(texts)]
+    batches = composed(retriever=ByWord(), batch_size=3).prepare(questions)
+    assert [batch.ids for batch in batches] == [["q5", "q3", "q1"], ["q2", "q4", "q0"]]
+    assert [batch.ids for batch in composed(retriever=ByWord(), batch_size=4).prepare(questions)] == [["q5", "q3", "q1", "q2"], ["q4", "q0"]]
+
+
+@pytest.mark.parametrize("retriever", [None, ByWord()])
+def test_no_batch_is_larger_than_its_longest_prompt_allows(monkeypatch, retriever):
+    monkeypatch.setattr(arms, "BATCH_TOKENS", 100)
+    questions = [Question(f"q{n}", ("Vela " if n % 2 else "") + "why " * (1 + 7 * n % 40)) for n in range(40)]
+    batches = composed(retriever=retriever, batch_size=8).prepare(questions)
+    lengths = [[EchoGenerator().length(prompt) for prompt in batch.prompts] for batch in batches]
+    assert sum(map(len, lengths)) == 40 and max(map(len, lengths)) > 1
+    assert all(len(batch) == 1 or max(batch) * len(batch) <= 100 for batch in lengths)
+
+
 def test_very_long_prompts_get_smaller_batches(monkeypatch):
     monkeypatch.setattr(arms, "BATCH_TOKENS", 30)
     assert all(len(batch.ids) == 1 for batch in composed().prepare(QUESTIONS))

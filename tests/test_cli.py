@@ -161,5 +161,5 @@ def test_doctor_says_what_is_missing(capsys, monkeypatch):
 def test_module_runs_as_a_command():
     done = subprocess.run([sys.executable, "-m", "ragft", "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0
-    for name in ("init", "import", "run", "score", "compare", "decide", "report", "ls", "show", "list", "doctor"):
+    for name in ("init", "import", "run", "score", "compare", "decide", "report", "export", "ls", "show", "list", "doctor"):
         assert name in done.stdout

@@ -25,9 +25,11 @@ LAYERS = [
         "planning",
         "scoretable",
         "comparison",
+        "searched",
         "cautions",
         "models",
         "gguf",
+        "products",
         "weights",
         "progress",
         "charts",
@@ -35,11 +37,10 @@ LAYERS = [
         "peftcharts",
         "measures",
         "robustness",
-        "searched",
     ],
     ["retrieval", "generation", "tuning", "metrics", "presets"],
     ["arms", "build", "compare", "serving"],
-    ["words", "needs", "rehearsal"],
+    ["words", "needs", "catalogue", "rehearsal", "measuring"],
     ["rules"],
     ["decide"],
     ["settings"],
@@ -49,8 +50,10 @@ LAYERS = [
     ["advice", "challenges"],
     ["guide"],
     ["guidepage"],
-    ["report"],
-    ["study", "doctor", "audit"],
+    ["card", "report", "robust"],
+    ["trials"],
+    ["search"],
+    ["study", "doctor", "audit", "exports"],
     ["probe"],
     ["views"],
     ["cli"],
@@ -59,16 +62,22 @@ LAYERS = [
 SIBLINGS = ("retrieval", "generation", "tuning", "metrics")
 TENSORS = (
     "gguf",
+    "products",
     "weights",
     "generation/decode",
+    "generation/int8",
+    "generation/tree",
     "generation/cache",
     "tuning/train",
+    "tuning/dtype",
+    "tuning/forecast",
     "tuning/rows",
     "tuning/attach",
     "tuning/own",
     "tuning/virtual",
     "tuning/adapters",
     "serving",
+    "measuring",
     "retrieval/dense",
 )
 
@@ -121,7 +130,7 @@ def test_torch_only_where_tensors_are(module):
 
 @pytest.mark.parametrize("module", ["ragft", "ragft.cli", "ragft.study", "ragft.report", "ragft.compare", "ragft.decide", "ragft.views"])
 def test_loads_no_torch(module):
-    code = f"import sys, {module}; print([m for m in ('torch', 'transformers', 'streamlit', 'peft') if m in sys.modules])"
+    code = f"import sys, {module}; print([m for m in ('torch', 'transformers', 'streamlit', 'peft', 'optuna') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -31,6 +31,16 @@ def test_option_that_the_method_cannot_take_names_the_arm(tiny_study, tmp_path, 
     assert "\n" not in str(caught.value) and not (tmp_path / "runs").exists()
 
 
+def test_method_that_does_not_fit_the_model_is_said_in_plain_words(tiny_study, tmp_path):
+    from tiny import save_tiny_model
+
+    model = str(save_tiny_model(tmp_path / "gpt2", "gpt2"))
+    study = study_of(tiny_study, model=model, arms={"rag": {"retriever": "bm25"}, "mine": {"tuning": "boft"}})
+    wanted = r"^arm 'mine': tuning 'boft' cannot be set up on this model: it needs layers .* a gpt2 model has Conv1D\. Take another tuning, such as lora\.$"
+    with pytest.raises(InputError, match=wanted):
+        run(study, tmp_path / "runs")
+
+
 @pytest.mark.parametrize(
     "arm", [{"tuning": "lora", "format": name} for name in ("qa", "text", "mixed")] + [{"tuning": "lora", "format": "raft", "retriever": "bm25"}]
 )

@@ -223,6 +223,18 @@ def test_arm_order_changes_no_answer(finished, tmp_path):
     assert texts_of(run(turned, tmp_path).run.folder) == texts_of(result.run.folder)
 
 
+def test_int8_is_another_run_and_an_interrupted_one_goes_on_with_the_same_answers(finished, tmp_path):
+    study, result, _ = finished
+    rounded = study.model_copy(update={"precision": "int8", "seeds": (0,), "arms": {name: study.arms[name] for name in ("rag", "lora")}})
+    whole = run(rounded, tmp_path / "whole")
+    assert whole.run.folder.name != result.run.folder.name
+    log = run(rounded, tmp_path / "halved").run.seed_folder("lora", 0)
+    lines = (log / "answers.jsonl").read_text().splitlines(keepends=True)
+    (log / "answers.jsonl").write_text("".join(lines[:4]))
+    (log / "done.json").unlink()
+    assert texts_of(run(rounded, tmp_path / "halved").run.folder) == texts_of(whole.run.folder)
+
+
 def test_two_at_once_the_second_says_so(finished):
     study, result, root = finished
     with result.run.locked(), pytest.raises(BusyError, match="another process is running this study"):

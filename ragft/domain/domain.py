@@ -14,8 +14,18 @@ from ragft.domain.loaders import load_documents
 from ragft.domain.records import SPLITS, Record, plain, read_records, shorten
 from ragft.errors import InputError
 from ragft.store import read_json, write_json
-from ragft.text import language_of, search_terms
+from ragft.text import language_of, search_terms, words
 from ragft.types import Document, Gold, Question, Split
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """What is left of test questions in a domain without them: enough to keep training away from them, too little to ask them."""
+
+    held_out: frozenset[str]
+    tested_documents: frozenset[str]
+    language: str
+    trains_tested_facts: bool
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,7 @@ class Domain:
     gold: dict[str, Gold]
     sha256: str
     notes: tuple[str, ...] = field(default=())
+    sealed: Sealed | None = None  # where the test questions were taken out
 
     def split(self, name: Split) -> list[tuple[Question, Gold]]:
         """The questions of one split with their gold, in file order."""
@@ -38,23 +49,54 @@ class Domain:
         kept = {gold.id for gold in splits.limit([gold for _, gold in self.split(name)], number)}
         return [(question, gold) for question, gold in self.split(name) if gold.id in kept]
 
-    def limited(self, number: int | None) -> Domain:
-        """This domain with at most `number` test questions, spread over all documents; training is untouched."""
-        if number is None or number >= len(self.split("test")):
+    def limited(self, number: int | None, split: Split = "test") -> Domain:
+        """This domain with at most `number` questions of one split, spread over all documents; the others are untouched."""
+        if number is None or number >= len(self.split(split)):
             return self
-        kept = {gold.id for _, gold in self.sample("test", number)}
-        gold = {key: g for key, g in self.gold.items() if g.split != "test" or key in kept}
+        kept = {gold.id for _, gold in self.sample(split, number)}
+        gold = {key: g for key, g in self.gold.items() if g.split != split or key in kept}
         return replace(self, gold=gold, questions={key: self.questions[key] for key in gold})
+
+    def without_test(self) -> Domain:
+        """This domain without its test questions, for whoever chooses settings. Training from it is the same."""
+        sealed = Sealed(self.held_out, self.tested_documents, self.language, self.trains_tested_facts)
+        gold = {key: g for key, g in self.gold.items() if g.split != "test"}
+        return replace(self, gold=gold, questions={key: self.questions[key] for key in gold}, sealed=sealed)
+
+    def holds_out(self, text: str) -> bool:
+        """Whether the text is a dev or test question, but for case and punctuation: training must not see it."""
+        return _words_sha256(text) in self.held_out
+
+    @cached_property
+    def held_out(self) -> frozenset[str]:
+        """A hash of the words of each dev and test question."""
+        own = frozenset(_words_sha256(question.text) for question, _ in [*self.split("dev"), *self.split("test")])
+        return own | self.sealed.held_out if self.sealed else own
+
+    @cached_property
+    def tested_documents(self) -> frozenset[str]:
+        """The documents that test questions ask about."""
+        if self.sealed:
+            return self.sealed.tested_documents
+        golds = [gold for _, gold in self.split("test")]
+        evidence = {span.document for gold in golds for piece in gold.evidence for span in piece.spans}
+        return frozenset({gold.document for gold in golds} | evidence)
 
     @cached_property
     def language(self) -> str:
         """The language of the questions, for the prompt: "zh" or "en" (which stands for every other)."""
-        return language_of(" ".join(q.text for q in self.questions.values()))
+        return self.sealed.language if self.sealed else language_of(" ".join(q.text for q in self.questions.values()))
 
     @cached_property
     def trains_tested_facts(self) -> bool:
         """Whether any held-out question asks for a fact that training questions ask for in other words."""
+        if self.sealed:
+            return self.sealed.trains_tested_facts
         return any(g.stratum == "trained-fact" for g in self.gold.values() if g.split == "test")
+
+
+def _words_sha256(text: str) -> str:
+    return hashlib.sha256(" ".join(words(text)).encode()).hexdigest()
 
 
 def load_domain(folder: Path | str) -> Domain:

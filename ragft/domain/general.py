@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ragft.domain.loaders import read_jsonl
 from ragft.domain.records import read_records
 from ragft.errors import InputError, unknown
 from ragft.files import read_text
+from ragft.text import language_of
 from ragft.types import Gold, Prompt, Question
 
 CHECKS: dict[str, tuple[type, Callable[[str, Any], bool]]] = {
@@ -57,6 +59,11 @@ class General:
     instructions: tuple[Instruction, ...]
     prose: str
 
+    @cached_property
+    def language(self) -> str:
+        """That of its questions, whatever a domain's is: "zh" or "en"."""
+        return language_of(" ".join(question.text for question, _ in self.questions))
+
 
 def load_general(folder: Path) -> General:
     """Read and check the folder. Raises InputError or MissingError with file, line and remedy."""
@@ -66,7 +73,12 @@ def load_general(folder: Path) -> General:
     )
     path = folder / "instructions.jsonl"
     instructions = tuple(_instruction(f"{path}:{line}", raw) for line, raw in read_jsonl(path))
-    return General(questions, instructions, read_text(folder / "prose.txt"))
+    prose = read_text(folder / "prose.txt")
+    if not instructions:
+        raise InputError(f"{path}: no instruction in it. Write some, one JSON object a line, as data/general has them.")
+    if len(prose.split()) < 2:
+        raise InputError(f"{folder / 'prose.txt'}: no text in it. A page or two of ordinary prose will do.")
+    return General(questions, instructions, prose)
 
 
 def _instruction(where: str, raw: dict[str, Any]) -> Instruction:

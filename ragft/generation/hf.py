@@ -23,7 +23,7 @@ class HFGenerator:
         self._max_new_tokens = max_new_tokens
         virtual = memory[0][0].shape[2] if memory else 0
         self._window = int(getattr(model.config, "max_position_embeddings", 2048)) - max_new_tokens - virtual
-        self._stop = {tokenizer.eos_token_id, *_as_list(model.generation_config.eos_token_id)} - {None}
+        self._stop = stop_tokens(tokenizer, model.generation_config)
 
     def count_tokens(self, text: str) -> int:
         return count_tokens(self._tokenizer, text)
@@ -61,8 +61,10 @@ class HFGenerator:
         return self._decode(rows[:middle]) + self._decode(rows[middle:])
 
 
-def _as_list(value: int | list[int] | None) -> list[int]:
-    return value if isinstance(value, list) else [] if value is None else [value]
+def stop_tokens(tokenizer: Any, generation_config: Any) -> set[int]:
+    """The tokens that end an answer: the tokenizer's end of text, and what the model says of itself."""
+    own = generation_config.eos_token_id
+    return {tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
 
 
 def _shorten(row: list[int], window: int) -> list[int]:

@@ -86,14 +86,29 @@ def load_attached(base: Base, folder: Path) -> Attached:
     raise InputError(f"{folder}: no adapter (neither adapter_config.json, {own.CONFIG} nor config.json). Run the study again.")
 
 
-def trainable_parameters(model: Any, config: Config) -> int:
-    """How many parameters the method trains on a model, which may be on the meta device and is used up.
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Parameters that are trained, and all: the model's own with those that were added."""
+
+    trainable: int
+    total: int
+
+
+def sizes(model: Any, attached: Attached) -> Sizes:
+    """Of a model with a method attached. A weight that two names share counts once."""
+    trainable = {id(weight): weight.numel() for weight in attached.weights.values()}
+    everything = {id(weight): weight.numel() for weight in model.parameters()}
+    return Sizes(sum(trainable.values()), sum((everything | trainable).values()))
+
+
+def sizes_on(model: Any, config: Config) -> Sizes:
+    """Of the method on a model, which may be on the meta device and is used up.
 
     Raises TypeError or ValueError where the method does not fit.
     """
     if isinstance(config, LoraConfig) and _rewrites_base(config):
         config = replace(config, init_lora_weights=True)  # the same shapes; a singular value decomposition needs real weights
-    return sum(weight.numel() for weight in _insert(Base(model, None), config).weights.values())
+    return sizes(model, _insert(Base(model, None), config))
 
 
 def _insert(base: Base, config: Config) -> Attached:

@@ -6,20 +6,22 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ragft.errors import InputError
-from ragft.meter import PeakMemory
+from ragft.errors import DivergedError, InputError
 from ragft.numbers import percent
-from ragft.tuning.attach import Attached, Config, attach
+from ragft.tuning.attach import Attached, Config, attach, sizes
+from ragft.tuning.forecast import PeakMeter, forecast
+from ragft.tuning.own import Full
 from ragft.tuning.rows import Encoded, encode_example, pack, plan_batches, row_loss
-from ragft.types import Example, FitReport
-from ragft.weights import Base, is_out_of_memory, load_base
+from ragft.types import Dtype, Example, FitReport, Forecast
+from ragft.weights import Base, is_out_of_memory, load_base, load_tokenizer
 
 WARMUP_SHARE = 0.1
 MAX_GRADIENT_NORM = 1.0
@@ -36,6 +38,8 @@ class Training:
     max_tokens: int
     batch_size: int
     learning_rate: float
+    dtype: Dtype = "float32"  # of the base's weights; what is trained is float32 always
+    packs: bool = True  # whether examples may share a row with this method
 
 
 @dataclass
@@ -60,43 +64,61 @@ def train_adapter(
     checkpoint: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     watch: Callable[[int, float], None] = lambda tokens, dev_loss: None,
+    announce: Callable[[Forecast], None] | None = None,
+    expected: Forecast | None = None,
 ) -> FitReport:
     """Train an adapter on at most `max_tokens` tokens of the examples and save it (safetensors) in `folder`.
 
     `progress` is told (training tokens so far, training tokens in all), `watch` each loss on the `dev` examples (it may
-    raise, to end a training that is not worth its time). With `checkpoint`, a file, the state is written there
+    raise, to end a training that is not worth its time). `announce` is told beforehand what (the rest of) the training will
+    take: as `expected`, or as a few rows show in seconds; it changes nothing in the weights. With `checkpoint`, a file, the state is written there
     from time to time and a training that was killed goes on from it, to the same weights bit for bit. Raises InputError
-    when there is nothing to train on, the budget does not hold one batch, the loss is no longer a number, or the memory
-    does not hold a single example.
+    when there is nothing to train on, the budget does not hold one batch, or the memory does not hold a single example,
+    DivergedError when the loss is no longer a number.
     """
-    base = load_base(model)
-    encoded = [encode_example(example, base.tokenizer) for example in examples]
-    held_out = [encode_example(example, base.tokenizer) for example in dev]
+    dtype: Dtype = "float32" if isinstance(config, Full) else training.dtype  # each weight of the base is then trained itself
+    base = load_base(model, dtype)
+    encoded, held_out = _encoded(model, tuple(examples)), _encoded(model, tuple(dev))
     plan = plan_batches(encoded, training.max_tokens, training.batch_size, training.seed)
     total = sum(len(encoded[i].ids) for batch in plan for i in batch)
-    with PeakMemory() as peak, _attached(base, config, training.seed) as attached:
+    with PeakMeter() as peak, _attached(base, config, training.seed) as attached:
+        if announce is not None and expected is None:
+            rows = [row for batch in plan for row in _rows([encoded[i] for i in batch], training.packs)]
+            looks = _rows(held_out, training.packs) * min(DEV_LOOKS, len(plan))
+            expected = forecast(base.model, attached, rows, looks, len(plan))
         run = _Loop(base, attached, training, len(plan), checkpoint)
+        if announce is not None and expected is not None:
+            announce(replace(expected, seconds=expected.seconds * (1 - run.state.done / total)))
         for number in range(run.state.step, len(plan)):
             run.step([encoded[i] for i in plan[number]])
             progress(run.state.done, total)
             if held_out and _is_look(number + 1, len(plan)):
-                run.state.dev_loss.append((run.state.done, mean_loss(base.model, attached, held_out)))
+                run.state.dev_loss.append((run.state.done, mean_loss(base.model, attached, held_out, packs=training.packs)))
                 watch(*run.state.dev_loss[-1])
             run.keep()
         attached.save(folder)
-        trainable, everything = _sizes(base.model, attached)
+        found = sizes(base.model, attached)
     return FitReport(
         seconds=run.spent(),
         peak_bytes=peak.bytes,
-        trainable_parameters=trainable,
-        total_parameters=everything,
+        trainable_parameters=found.trainable,
+        total_parameters=found.total,
         training_tokens=total,
         examples=len(encoded),
         artifact_bytes=sum(p.stat().st_size for p in folder.glob("*.safetensors")),
+        estimated_seconds=expected.seconds if expected else None,
+        estimated_peak_bytes=expected.peak_bytes if expected else None,
         loss=tuple(run.state.loss),
         dev_loss=tuple(run.state.dev_loss),
         notes=(*_coverage(plan, len(encoded), training.max_tokens), *run.notes),
+        dtype=dtype,
     )
+
+
+@lru_cache(maxsize=4)  # seeds and methods that learn the same, and the dev examples of all
+def _encoded(model: Path, examples: tuple[Example, ...]) -> list[Encoded]:
+    tokenizer = load_tokenizer(model)
+    return [encode_example(example, tokenizer) for example in examples]
 
 
 class _Loop:
@@ -104,6 +126,7 @@ class _Loop:
 
     def __init__(self, base: Base, attached: Attached, training: Training, steps: int, checkpoint: Path | None):
         self._model, self._attached, self._checkpoint = base.model, attached, checkpoint
+        self._packs = training.packs
         self._weights = list(attached.weights.values())
         self._optimizer = torch.optim.AdamW(self._weights, lr=training.learning_rate, weight_decay=0.0)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda step: _rate(step, steps))
@@ -115,10 +138,10 @@ class _Loop:
             self._restore(checkpoint)
 
     def step(self, batch: Sequence[Encoded]) -> None:
-        """One step of the optimiser. Raises InputError when the loss is no longer a number."""
-        loss, halvings = backward(self._model, self._attached, batch)
+        """One step of the optimiser. Raises DivergedError when the loss is no longer a number."""
+        loss, halvings = backward(self._model, self._attached, batch, packs=self._packs)
         if not isfinite(loss):
-            raise InputError(f"training came apart at step {self.state.step + 1}: the loss is {loss}. {self._advice}")
+            raise DivergedError(f"training came apart at step {self.state.step + 1}: the loss is {loss}. {self._advice}")
         if halvings and not self.notes:
             self.notes.append(f"the memory did not hold a batch of {len(batch)}: it was computed in parts, with the same result")
         torch.nn.utils.clip_grad_norm_(self._weights, MAX_GRADIENT_NORM)
@@ -172,7 +195,7 @@ def _attached(base: Base, config: Config, seed: int) -> Iterator[Attached]:
         base.clear()
 
 
-def backward(model: Any, attached: Attached, batch: Sequence[Encoded]) -> tuple[float, int]:
+def backward(model: Any, attached: Attached, batch: Sequence[Encoded], *, packs: bool = True) -> tuple[float, int]:
     """Add the gradients of the mean loss per label token of the batch; returns that loss (nats) and how often it was halved.
 
     Out of memory, the batch is computed in halves: the same sum. Raises InputError where one example is too much.
@@ -181,7 +204,7 @@ def backward(model: Any, attached: Attached, batch: Sequence[Encoded]) -> tuple[
     parts, halvings = [list(batch)], 0
     while True:
         try:
-            return sum(_accumulate(model, attached, part, labels) for part in parts), halvings
+            return sum(_accumulate(model, attached, part, labels, packs) for part in parts), halvings
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -197,33 +220,30 @@ def _halves(part: list[Encoded]) -> list[list[Encoded]]:
     return [half for half in (part[:middle], part[middle:]) if half]
 
 
-def _accumulate(model: Any, attached: Attached, part: Sequence[Encoded], labels: int) -> float:
+def _accumulate(model: Any, attached: Attached, part: Sequence[Encoded], labels: int, packs: bool) -> float:
     loss = 0.0
-    for row in pack(part):
+    for row in _rows(part, packs):
         share = row_loss(model, row, attached.memory()) / labels
         share.backward()
         loss += share.item()
     return loss
 
 
+def _rows(examples: Sequence[Encoded], packs: bool) -> list[list[Encoded]]:
+    return pack(examples) if packs else [[example] for example in examples]
+
+
 @torch.no_grad()
-def mean_loss(model: Any, attached: Attached, examples: Sequence[Encoded]) -> float:
+def mean_loss(model: Any, attached: Attached, examples: Sequence[Encoded], *, packs: bool = True) -> float:
     """The mean loss per label token (nats), without training on it."""
     labels = sum(len(e.ids) - e.start for e in examples)
     memory = attached.memory()
-    return sum(row_loss(model, row, memory).item() for row in pack(examples)) / labels
+    return sum(row_loss(model, row, memory).item() for row in _rows(examples, packs)) / labels
 
 
 def _is_look(step: int, steps: int) -> bool:
     """At DEV_LOOKS steps, evenly spread, the last one included."""
     return step * DEV_LOOKS // steps > (step - 1) * DEV_LOOKS // steps
-
-
-def _sizes(model: Any, attached: Attached) -> tuple[int, int]:
-    """Trainable parameters, and all: the model's own with those that were added."""
-    trainable = {id(weight): weight.numel() for weight in attached.weights.values()}
-    everything = {id(weight): weight.numel() for weight in model.parameters()}
-    return sum(trainable.values()), sum((everything | trainable).values())
 
 
 def _coverage(plan: Sequence[Sequence[int]], examples: int, max_tokens: int) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from transformers import DynamicCache
 
 from ragft.generation.cache import make_room
-from ragft.generation.decode import greedy, shared_beginning
+from ragft.generation.decode import greedy
+from ragft.generation.tree import lay_out, make_tree
 from ragft.weights import load_model
 
 ROWS = [[5, 6, 7, 8, 9], [5, 6, 7], [5, 6, 30, 31, 32, 33, 34, 35], [5, 6, 7, 8]]
@@ -68,14 +69,6 @@ def test_odd_batches(tiny_model, rows):
     assert greedy(model, rows, 1, set()) == [slow(model, row, 1) for row in rows]
 
 
-@given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=6), min_size=1, max_size=5))
-def test_shared_beginning_is_the_longest_that_leaves_a_token(rows):
-    shared = shared_beginning(rows)
-    assert all(row[:shared] == rows[0][:shared] and len(row) > shared for row in rows)
-    longer = shared + 1
-    assert len(rows) == 1 or any(len(row) <= longer or row[:longer] != rows[0][:longer] for row in rows)
-
-
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.lists(st.integers(3, 60), min_size=1, max_size=9), min_size=1, max_size=5), st.booleans())
 def test_any_batch_is_the_textbook_loop(tiny_model, rows, with_memory):
@@ -91,12 +84,32 @@ def _model(folder):
     return _models.setdefault(folder, load_model(folder))
 
 
+def test_rows_that_share_passages_are_the_textbook_loop(any_tiny_model):
+    """Three levels: what all share, what some share, and rows that are the beginning of another or the same."""
+    model = load_model(any_tiny_model)
+    one, two = [5, 6, *range(10, 30)], [5, 6, *range(40, 62)]
+    rows = [[*one, 7], [*two, 8, 9], [*one, 70, 71, 72], [5, 6, 80], [*two, 9], [*one, 7, 7], [*one, 7], one]
+    for memory in (None, some_memory(model)):
+        expected = [slow(model, row, 6, memory=memory) for row in rows]
+        assert greedy(model, rows, 6, set(), memory) == expected
+        model._supports_attention_backend = False  # a model whose attention cannot be exchanged gets a mask: the same answers
+        assert greedy(model, rows, 6, set(), memory) == expected
+        del model._supports_attention_backend
+    assert model.config._attn_implementation == "sdpa"
+
+
 def test_room_is_written_in_place_and_rows_are_given_up():
-    cache = make_room(1, [(torch.ones(1, 2, 2, 4), torch.zeros(1, 2, 2, 4))], rows=3, capacity=5)
+    layout = lay_out(make_tree([[7, 8, 9], [7, 5], [7, 8, 4]]), 1, torch.device("cpu"))
+    assert layout.ids.tolist() == [[7, 5, 8, 4, 9]] and layout.positions.tolist() == [[1, 2, 2, 3, 3]]
+    cache = make_room(1, layout, 2, [(torch.full((1, 2, 1, 4), 1.0), torch.full((1, 2, 1, 4), -1.0))])
+    states = layout.ids[:, None, :, None].expand(1, 2, 5, 4).float()
+    keys, values = cache.update(states, -states, 0)
+    assert keys[0, 1, :, 2].tolist() == [1, 7, 5, 8, 4, 9] and torch.equal(values, -keys)
     room = cache.layers[0]
+    assert room.keys[:, 1, :4, 3].tolist() == [[1, 7, 8, 9], [1, 1, 7, 5], [1, 7, 8, 4]] and torch.equal(room.values[:, :, :4], -room.keys[:, :, :4])
     buffer = room.keys.data_ptr()
     keys, values = cache.update(torch.full((3, 2, 1, 4), 2.0), torch.full((3, 2, 1, 4), 3.0), 0)
-    assert room.keys.data_ptr() == buffer and keys.shape == values.shape == (3, 2, 3, 4)
-    assert keys[:, :, :2].eq(1).all() and keys[:, :, 2].eq(2).all() and values[:, :, 2].eq(3).all()
+    assert room.keys.data_ptr() == buffer and keys.shape == values.shape == (3, 2, 5, 4)
+    assert keys[0, 0, :, 0].tolist() == [1, 7, 8, 9, 2] and values[:, :, 4].eq(3).all()
     room.keep(torch.tensor([2]))
-    assert room.keys.shape == (1, 2, 5, 4) and room.get_seq_length() == 3 and room.get_max_length() == 5
+    assert room.keys.shape == (1, 2, 6, 4) and room.get_seq_length() == 5 and room.get_max_length() == 6

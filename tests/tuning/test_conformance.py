@@ -13,7 +13,7 @@ from ragft.generation.decode import greedy
 from ragft.prompts import closed_book
 from ragft.serving import Served
 from ragft.tuning import train
-from ragft.tuning.attach import attach, load_attached, trainable_parameters
+from ragft.tuning.attach import attach, load_attached, sizes_on
 from ragft.tuning.rows import encode_example
 from ragft.tuning.train import Training, backward, train_adapter
 from ragft.types import Example
@@ -57,6 +57,11 @@ def config(name: str):
 @cache
 def base_of(folder: Path) -> Base:
     return Base(load_model(folder), load_tokenizer(folder))
+
+
+@cache
+def rounded_base_of(folder: Path) -> Base:
+    return Base(load_model(folder, "bfloat16"), load_tokenizer(folder))
 
 
 @pytest.fixture
@@ -103,7 +108,7 @@ def test_loss_falls(base, name, tmp_path, any_tiny_model):
     report = train_adapter(any_tiny_model, config(name), EXAMPLES, tmp_path, Training(0, 6000, 4, RATE.get(name, 1e-2)))
     losses = [loss for _, loss in report.loss]
     assert sum(losses[-3:]) < sum(losses[:3]) - 0.05
-    assert report.trainable_parameters == trainable_parameters(empty_model(any_tiny_model), config(name)) > 0
+    assert report.trainable_parameters == sizes_on(empty_model(any_tiny_model), config(name)).trainable > 0
     assert report.artifact_bytes > 0 and not list(tmp_path.glob("*.bin"))
 
 
@@ -112,7 +117,7 @@ def test_packed_rows_have_the_gradients_of_single_examples(base, name):
     attached = attach(base, config(name), seed=0)
     stir(attached)
     encoded = [encode_example(example, base.tokenizer) for example in EXAMPLES]
-    together = gradients(base, attached, [encoded])
+    together = gradients(base, attached, [encoded], packs=registry.lookup("tuning", name).facts["packs"])
     apart = gradients(base, attached, [[example] for example in encoded])
     assert any(gradient.abs().max() > 0 for gradient in apart.values())
     for key, expected in apart.items():
@@ -120,12 +125,26 @@ def test_packed_rows_have_the_gradients_of_single_examples(base, name):
         assert float((together[key] - expected).abs().max()) / scale < 1e-4, key
 
 
-def gradients(base: Base, attached, groups) -> dict[str, torch.Tensor]:
+@everywhere
+def test_on_a_base_in_bfloat16_the_loss_is_that_of_float32_but_for_rounding(base, name, any_tiny_model):
+    """And what is trained stays float32, its gradients too."""
+    encoded = [encode_example(example, base.tokenizer) for example in EXAMPLES]
+    rounded = rounded_base_of(any_tiny_model)
+    expected, _ = backward(base.model, attach(base, config(name), seed=0), encoded)
+    attached = attach(rounded, config(name), seed=0)
+    loss, _ = backward(rounded.model, attached, encoded)
+    rounded_gradients = [weight.grad for weight in attached.weights.values() if weight.grad is not None]
+    rounded.clear()
+    assert loss == pytest.approx(expected, rel=0.03)
+    assert rounded_gradients and all(gradient.dtype == torch.float32 and gradient.isfinite().all() for gradient in rounded_gradients)
+
+
+def gradients(base: Base, attached, groups, packs=True) -> dict[str, torch.Tensor]:
     """Of the summed loss over groups of examples, each group computed on its own."""
     found = {key: torch.zeros_like(weight) for key, weight in attached.weights.items()}
     for group in groups:
         labels = sum(len(example.ids) - example.start for example in group)
-        backward(base.model, attached, group)
+        backward(base.model, attached, group, packs=packs)
         for key, weight in attached.weights.items():
             if weight.grad is not None:
                 found[key] += weight.grad * labels
@@ -260,4 +279,4 @@ def test_a_method_that_cannot_work_says_so(name, kind, tmp_path):
     from tiny import save_tiny_model
 
     with pytest.raises(TypeError, match="Conv1D"):
-        trainable_parameters(empty_model(save_tiny_model(tmp_path, kind)), config(name))
+        sizes_on(empty_model(save_tiny_model(tmp_path, kind)), config(name))

@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 from peft import get_peft_model
+from safetensors.torch import load_file
 
+from ragft import registry
+from ragft.build import build_adapter, open_index
 from ragft.errors import InputError
 from ragft.prompts import closed_book
-from ragft.tuning import train
+from ragft.study import prepare
+from ragft.tuning import rows, train
 from ragft.tuning.methods import lora
 from ragft.tuning.train import Training, train_adapter
 from ragft.types import Example
+from ragft.units import adapter_plan, index_artifact
 from ragft.weights import load_model
 
 QUESTIONS = [
@@ -66,6 +72,61 @@ def test_a_loss_that_is_no_number_ends_the_training(tiny_model, tmp_path):
     with pytest.raises(InputError, match=r"came apart at step \d+: the loss is (nan|inf)\. Lower learning_rate \(1e\+30\)"):
         fit(tiny_model, tmp_path, learning_rate=1e30)
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_a_method_that_must_not_be_packed_is_trained_one_example_at_a_time(tiny_model, tmp_path, monkeypatch):
+    """A plugin says so in one word; the result is that of packed rows, since LoRA could be packed."""
+    sizes: list[int] = []
+    monkeypatch.setattr(train, "row_loss", lambda model, row, memory=None: sizes.append(len(row)) or rows.row_loss(model, row, memory))
+    packed = fit(tiny_model, tmp_path / "a", max_tokens=800)
+    assert max(sizes) == 4
+    sizes.clear()
+    alone = fit(tiny_model, tmp_path / "b", max_tokens=800, packs=False)
+    assert max(sizes) == 1
+    assert [loss for _, loss in alone.loss] == pytest.approx([loss for _, loss in packed.loss], rel=1e-4)
+
+
+def test_what_a_method_says_of_packing_reaches_the_training(tiny_study, tmp_path, monkeypatch):
+    monkeypatch.setitem(registry._entries, "tuning", dict(registry.entries("tuning")))
+    registry.tuning("alone", "LoRA that is not packed", paper="", learning_rate=1e-3, packs=False)(lambda: lora(rank=4))
+    context = prepare(tiny_study, tmp_path / "runs")
+    seen = []
+    monkeypatch.setattr(train, "train_adapter", lambda *given, **kinds: seen.append(given[4]))
+    index = index_artifact(context, lambda done, total: None)
+    for tuning in ("alone", "lora"):
+        plan = adapter_plan(context, context.study.arms["lora"].model_copy(update={"tuning": tuning}), 0)
+        build_adapter(plan, index.folder, open_index(index.folder, index.sha256, None), tmp_path)
+    assert [training.packs for training in seen] == [False, True]
+
+
+def test_a_training_in_bfloat16_says_so_and_goes_on_bit_for_bit(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(train, "CHECKPOINT_SHARE", 0)
+    whole = fit(tiny_model, tmp_path / "whole", dtype="bfloat16", max_tokens=2500)
+    assert whole.dtype == "bfloat16" and fit(tiny_model, tmp_path / "plain", max_tokens=2500).dtype == "float32"
+
+    def kill(done: int, total: int) -> None:
+        if done > total / 2:
+            raise KeyboardInterrupt
+
+    training = replace(TRAINING, dtype="bfloat16", max_tokens=2500)
+    with pytest.raises(KeyboardInterrupt):
+        train_adapter(tiny_model, lora(rank=4), examples(), tmp_path / "killed", training, checkpoint=tmp_path / "state", progress=kill)
+    resumed = train_adapter(tiny_model, lora(rank=4), examples(), tmp_path / "resumed", training, checkpoint=tmp_path / "state")
+    assert resumed.loss == whole.loss
+    read = [(tmp_path / name / "adapter_model.safetensors").read_bytes() for name in ("whole", "resumed", "plain")]
+    assert read[0] == read[1] != read[2]
+    stored = load_file(tmp_path / "whole" / "adapter_model.safetensors")
+    assert {value.dtype for value in stored.values()} == {torch.float32}
+
+
+def test_the_same_examples_are_tokenised_once(tiny_model, tmp_path, monkeypatch):
+    train._encoded.cache_clear()
+    encoded = []
+    monkeypatch.setattr(train, "encode_example", lambda example, tokenizer: encoded.append(example) or rows.encode_example(example, tokenizer))
+    for name, seed in (("a", 0), ("b", 1)):
+        train_adapter(tiny_model, lora(rank=4), examples(), tmp_path / name, replace(TRAINING, seed=seed, max_tokens=800), dev=examples()[:2])
+    assert encoded == [*examples(), *examples()[:2]]
 
 
 def no_more_than(limit: int, row_loss):

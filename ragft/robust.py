@@ -1,0 +1,197 @@
+"""Asks arms of a finished run again: with typing errors, with passages that distract, about a second domain.
+
+    runs/<run>/robustness.json
+    runs/<run>/robustness/<arm>/<variant>/answers.jsonl     kept as they come: a job that was killed goes on
+
+robustness(prepare(load_study("data/tarnbeck"), Path("runs")), ["rag", "raft"], Path("data/hollinbeck"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+
+from ragft import registry, stats
+from ragft.arms import Composed
+from ragft.build import make_retriever, open_index, resolve_retriever
+from ragft.chunking import overlap
+from ragft.domain import Domain, load_domain
+from ragft.domain.typos import misspell
+from ragft.errors import InputError, MissingError, unknown
+from ragft.progress import Silent, Watcher
+from ragft.prompts import fit_passages
+from ragft.retrieval.base import Retriever
+from ragft.robustness import Robustness, RobustnessRow, Variant
+from ragft.settings import ArmSettings
+from ragft.store import Artifact, file_sha256, fingerprint, read_json, read_jsonl_as, write_json
+from ragft.types import Answer, Chunk, Evidence, Gold, Hit, Question
+from ragft.units import Context, Progress, adapter_artifact, ask, compose, index_artifact, seeds_of, start_over_unless
+
+QUESTIONS = 40  # asked of the held-out set at most
+DISTRACTORS = 2
+SPARE = 20  # passages looked at beyond those shown, to find that many without evidence
+OWN_ALPHA = 0.025  # on each side of a 95 % interval
+UNLIMITED = 10**9  # tokens of passages: `Distracted` has fitted the arm's own, and what distracts comes on top
+
+Asked = Sequence[tuple[Question, Gold]]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one arm is asked in one variant; the gold is that of the questions as they are asked."""
+
+    name: str  # the arm's, or that of its untuned counterpart
+    arm: ArmSettings
+    seed: int
+    variant: Variant
+    domain: Domain  # that the questions are about
+    asked: Asked
+
+    def folder(self, context: Context) -> Path:
+        return context.run.folder / "robustness" / self.name / self.variant.replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A row to be: a variant, and what its answers are compared with (None: the arm's own answers in the run)."""
+
+    part: _Part
+    against: _Part | None
+
+
+def robustness(context: Context, arms: Sequence[str], second: Path | None, watcher: Watcher | None = None, questions: int = QUESTIONS) -> Robustness:
+    """Ask these arms again, each with its first seed, at most so many questions a variant, and write robustness.json.
+
+    Arms with a retriever are also asked with distractors, and tuned arms about the domain in `second`. Raises InputError
+    for an arm that is not in the study, MissingError for one that has not answered yet, BusyError as a run does.
+    """
+    for name in arms:
+        if name not in context.study.arms:
+            raise unknown("arm", name, context.study.arms)
+        if not (context.run.seed_folder(name, _seed(context, name)) / "done.json").is_file():
+            raise MissingError(f"{context.run.folder}: arm '{name}' has not answered yet. Finish the run first: ragft run")
+    elsewhere = load_domain(second) if second else None
+    pairs = [pair for name in arms for pair in _pairs(context, name, elsewhere, questions) if pair.part.asked]
+    parts = {part.folder(context): part for pair in pairs for part in (pair.part, pair.against) if part}
+    with context.run.locked():
+        for number, part in enumerate(parts.values(), start=1):
+            with (watcher or Silent()).unit(f"{part.name}, {part.variant}", number, len(parts)) as progress:
+                _answer(context, part, progress)
+        found = Robustness(tuple(_row(context, pair) for pair in pairs))
+        write_json(context.run.folder / "robustness.json", found)
+    return found
+
+
+# ── what is asked ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _pairs(context: Context, name: str, elsewhere: Domain | None, questions: int) -> Iterator[_Pair]:
+    """The rows of one arm."""
+    arm, seed, home = context.study.arms[name], _seed(context, name), context.domain
+    asked = home.sample("test", questions)
+    yield _Pair(_Part(name, arm, seed, "typos", home, misspelt(asked)), None)
+    if arm.retriever:
+        # where an answerable question names no evidence, nobody knows which passage holds it
+        yield _Pair(_Part(name, arm, seed, "distractors", home, [(q, g) for q, g in asked if g.evidence or not g.answerable]), None)
+    if elsewhere and arm.tuning:
+        bare = ArmSettings.model_validate({"retriever": arm.retriever, "k": arm.k})
+        there = elsewhere.sample("test", questions)
+        tuned = _Part(name, arm, seed, "second domain", elsewhere, there)
+        yield _Pair(tuned, replace(tuned, name=f"untuned-{fingerprint(bare.model_dump())}", arm=bare, seed=0))
+
+
+def _seed(context: Context, name: str) -> int:
+    return seeds_of(context.study, context.study.arms[name])[0]
+
+
+def misspelt(asked: Asked) -> Asked:
+    """The questions with typing errors, the same ones every time; those without a word for one are left out."""
+    pairs = [(question, gold, misspell(question.text, gold.answers, f"{question.id} {question.text}")) for question, gold in asked]
+    return [(replace(question, text=text), replace(gold, question=text)) for question, gold, text in pairs if text != question.text]
+
+
+@dataclass(frozen=True)
+class Distracted:
+    """A retriever whose passages are followed by the next-ranked ones without a piece of evidence."""
+
+    own: Retriever
+    others: Retriever  # whose ranking the distractors come from
+    evidence: Mapping[str, tuple[Evidence, ...]]
+    fit: Callable[[Sequence[Chunk]], list[Chunk]]  # as many of the first passages as the arm shows
+
+    def search(self, questions: Sequence[Question], k: int) -> list[tuple[Hit, ...]]:
+        """The arm's own hits, then at most DISTRACTORS others."""
+        own, others = self.own.search(questions, k), self.others.search(questions, k + DISTRACTORS + SPARE)
+        return [self._one(question, *found) for question, *found in zip(questions, own, others, strict=True)]
+
+    def _one(self, question: Question, hits: tuple[Hit, ...], others: tuple[Hit, ...]) -> tuple[Hit, ...]:
+        shown = hits[: len(self.fit([hit.chunk for hit in hits]))]
+        spans = [span for piece in self.evidence[question.id] for span in piece.spans]
+        taken = {hit.chunk.id for hit in shown}
+        free = [hit for hit in others if hit.chunk.id not in taken and not any(overlap(hit.chunk.span, span) for span in spans)]
+        return (*shown, *(replace(hit, rank=len(shown) + number) for number, hit in enumerate(free[:DISTRACTORS], start=1)))
+
+
+def _distracted(context: Context, part: _Part, index: Artifact, composed: Composed) -> Composed:
+    """The arm with distractors; those of the oracle, which ranks nothing, are the ones that `auto` finds."""
+    assert composed.retriever is not None
+    others = composed.retriever
+    if part.arm.retriever == "oracle":
+        others = make_retriever(resolve_retriever("auto", index.folder), open_index(index.folder, index.sha256, context.embedder))
+    fit = partial(fit_passages, budget=composed.context_tokens, count_tokens=composed.generator.count_tokens)
+    evidence = {gold.id: gold.evidence for _, gold in part.asked}
+    return replace(composed, retriever=Distracted(composed.retriever, others, evidence, fit), context_tokens=UNLIMITED)
+
+
+def _answer(context: Context, part: _Part, progress: Progress) -> None:
+    """Ask what is not answered yet, with the run's own adapter and an index over the domain that is asked about."""
+    there = replace(context, domain=part.domain)
+    index = index_artifact(there, progress) if part.arm.retriever else None
+    adapter = adapter_artifact(context, part.arm, part.seed, progress) if part.arm.tuning else None
+    questions = [question for question, _ in part.asked]
+    inputs = fingerprint(
+        {
+            "arm": part.arm.model_dump(mode="json"),
+            "study": [context.study.k, context.study.context_tokens],
+            "index": index.sha256 if index else None,
+            "adapter": adapter.sha256 if adapter else None,
+            "questions": questions,
+        }
+    )
+    folder = part.folder(context)
+    log, done = folder / "answers.jsonl", folder / "done.json"
+    if log.is_file() and done.is_file() and read_json(done) == {"inputs": inputs, "answers": file_sha256(log)}:
+        return
+    start_over_unless(folder, inputs)
+    composed = compose(there, part.arm, index, adapter)
+    ask(_distracted(context, part, index, composed) if part.variant == "distractors" and index else composed, questions, log, progress)
+    write_json(done, {"inputs": inputs, "answers": file_sha256(log)})
+
+
+# ── what came of it ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _row(context: Context, pair: _Pair) -> RobustnessRow:
+    part, against = pair.part, pair.against
+    log = part.folder(context) / "answers.jsonl"
+    other = (against.folder(context) if against else context.run.seed_folder(part.name, part.seed)) / "answers.jsonl"
+    score = registry.lookup("metric", context.study.metric).make
+    after = _scores(log, {gold.id: gold for _, gold in part.asked}, score)
+    before = _scores(other, part.domain.gold, score)
+    common = [gold for _, gold in part.asked if after.get(gold.id) is not None and before.get(gold.id) is not None]
+    if not common:
+        raise InputError(f"{log}: no answer in it could be scored by '{context.study.metric}' beside {other}. See their errors.")
+    a, b = (np.array([scores[gold.id] for gold in common], dtype=float) for scores in (after, before))
+    found = stats.clustered_mean(a - b, [gold.document for gold in common])
+    low, high = (None if bound is None else min(1.0, max(-1.0, bound)) for bound in found.bounds(OWN_ALPHA))
+    return RobustnessRow(part.name, part.seed, part.variant, len(common), None if against else fmean(b), fmean(a), found.mean, low, high)
+
+
+def _scores(log: Path, golds: Mapping[str, Gold], score: Callable[[Answer, Gold], float | None]) -> dict[str, float | None]:
+    """By question; None where the metric does not apply, as after an error."""
+    return {answer.question: score(answer, golds[answer.question]) for answer in read_jsonl_as(Answer, log) if answer.question in golds}

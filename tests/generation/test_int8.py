@@ -1,0 +1,74 @@
+"""int8 products: near float32, each row for itself, undone without a trace."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn.functional import linear
+
+from ragft.errors import InputError
+from ragft.generation.int8 import Int8Product, check_int8, use_int8
+from ragft.products import linear_layers
+from ragft.weights import Base, load_model, load_tokenizer
+
+IDS = torch.tensor([[5, 6, 7, 8, 9, 30, 31]])
+
+
+def by_hand(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The definition, in whole numbers and float64."""
+    w_scale, x_scale = weight.abs().amax(1, keepdim=True) / 127, x.abs().amax(1, keepdim=True) / 127
+    q, r = torch.round(weight / w_scale).long(), torch.round(x / x_scale).long()
+    return (r @ q.t()).double() * x_scale.double() * w_scale.t().double()
+
+
+@given(st.integers(0, 1000), st.integers(1, 9), st.sampled_from([1, 3, 32, 576]), st.sampled_from([1, 5, 64]))
+def test_it_is_the_definition(seed, rows, inputs, outputs):
+    torch.manual_seed(seed)
+    x, weight, bias = torch.randn(rows, inputs) * 10 ** torch.randint(-3, 4, (rows, 1)), torch.randn(outputs, inputs), torch.randn(outputs)
+    expected = by_hand(x, weight)
+    found = Int8Product(weight, None)(x)
+    assert torch.equal(Int8Product(weight.t().contiguous().t(), None)(x), found), "however the weight lies in memory"
+    assert torch.allclose(found.double(), expected, rtol=1e-4, atol=1e-4 * float(x.abs().max()))
+    assert torch.equal(Int8Product(weight, bias)(x), found + bias)
+
+
+def test_a_row_does_not_depend_on_the_others():
+    torch.manual_seed(0)
+    made, x = Int8Product(torch.randn(20, 48), None), torch.randn(6, 48)
+    x[0] *= 1000
+    assert torch.equal(made(x), torch.cat([made(row[None]) for row in x]))
+    assert torch.equal(made(x.reshape(2, 3, 48)).reshape(6, 20), made(x))
+
+
+def test_zeros_stay_zeros():
+    assert torch.equal(Int8Product(torch.zeros(3, 8), None)(torch.randn(2, 8)), torch.zeros(2, 3))
+    assert torch.equal(Int8Product(torch.randn(3, 8), None)(torch.zeros(2, 8)), torch.zeros(2, 3))
+
+
+def test_a_model_is_near_and_comes_back_bit_for_bit(any_tiny_model):
+    base = Base(load_model(any_tiny_model), load_tokenizer(any_tiny_model))
+    with torch.inference_mode():
+        before = base.model(IDS).logits
+        base.occupy(object(), use_int8(base.layers))
+        rounded = base.model(IDS).logits
+        assert base.layers == linear_layers(base.model)
+        error = float((rounded - before).norm() / before.norm())
+        assert 0 < error < 0.05
+        base.clear()
+        assert torch.equal(base.model(IDS).logits, before)
+    assert not any("forward" in vars(layer) for layer in base.layers)
+
+
+def test_refused_on_a_gpu():
+    check_int8(torch.device("cpu"))
+    with pytest.raises(InputError, match=r"answers on a GPU\. Set precision: float32"):
+        check_int8(torch.device("cuda"))
+
+
+def test_one_layers_error_is_that_of_eight_bits():
+    torch.manual_seed(0)
+    x, weight = torch.randn(50, 576), torch.randn(64, 576)
+    exact = linear(x, weight)
+    assert 0.003 < float((Int8Product(weight, None)(x) - exact).norm() / exact.norm()) < 0.02
