@@ -47,7 +47,7 @@ def main() -> int:
 
 def compare_methods(arguments: argparse.Namespace) -> dict[str, Any]:
     """Run the study, ask the further questions, write the guide."""
-    from ragft import guide
+    from ragft import guidepage
     from ragft.progress import Lines
     from ragft.robust import robustness
     from ragft.search import search
@@ -62,8 +62,8 @@ def compare_methods(arguments: argparse.Namespace) -> dict[str, Any]:
         robustness(search(context, Lines()), further, arguments.second, Lines())
         report = report_run(context.run)
     if arguments.doc:
-        guide.write_document(context.run, arguments.doc, command_of(arguments))
-    return {"run": str(context.run.folder), "report": str(report), "verdict": result.decision.verdict, **guide.summary(context.run)}
+        guidepage.write_document(context.run, arguments.doc, command_of(arguments))
+    return {"run": str(context.run.folder), "report": str(report), "verdict": result.decision.verdict, **guidepage.summary(context.run)}
 
 
 def study_of_methods(arguments: argparse.Namespace) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from ragft import scoring
 from ragft.advice import Claim, advice
@@ -19,10 +20,9 @@ from ragft.challenges import Challenge, challenges
 from ragft.compare import Difference, ScoreTable, pairwise
 from ragft.groups import Grouping, grouping
 from ragft.material import Material
-from ragft.measures import read_measures
 from ragft.numbers import points
 from ragft.robustness import RobustnessRow, read_robustness
-from ragft.searched import read_searched
+from ragft.searched import Searched
 from ragft.store import Run, read_record, write_json
 from ragft.tunedrows import FAMILIES, Method, TunedRow, abstained, method_of, stored_tensors, tuned_rows
 from ragft.words import says
@@ -53,6 +53,19 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """What one search on dev questions chose, and how many settings it tried."""
+
+    what: str
+    objective: str
+    chosen: Mapping[str, Any]
+    value: float
+    complete: int
+    pruned: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Guide:
     """All that the section "Which fine-tuning?" says."""
 
@@ -71,6 +84,7 @@ class Guide:
     challenges: tuple[Challenge, ...]
     robustness: tuple[RobustnessRow, ...]
     controls: tuple[Control, ...]
+    searches: tuple[Chosen, ...]
     absent: tuple[str, ...]  # what was not measured, and how to get it
 
     def method(self, name: str) -> Method:
@@ -99,8 +113,8 @@ def read_guide(run: Run) -> Guide | None:
 
 def make_guide(m: Material) -> Guide | None:
     """The guide to a run's tuned arms; None where there is none."""
-    measures, robust = read_measures(m.run.folder), read_robustness(m.run.folder)
-    rows = tuned_rows(m, measures, read_searched(m.run))
+    robust = read_robustness(m.run.folder)
+    rows = tuned_rows(m)
     if not rows:
         return None
     c, table = m.comparison, scoring.score_table(m.run, m.comparison.metric, m.comparison.reference)
@@ -119,13 +133,21 @@ def make_guide(m: Material) -> Guide | None:
         rows=rows,
         untuned=_untuned(m, rows),
         groupings=groupings,
-        claims=advice(rows, table, measures, _reader(m.run), margin=c.margin, alpha=c.alpha),
+        claims=advice(rows, table, m.measures, _reader(m.run), margin=c.margin, alpha=c.alpha),
         challenges=challenges(
             [row for row in rows if not row.control], groupings, noise, model=model, domain=domain, train_tokens=m.study.train_tokens
         ),
         robustness=noise,
         controls=_controls(rows, table, c.margin, c.alpha),
+        searches=_searches(m.searched),
         absent=_absent(rows, noise),
+    )
+
+
+def _searches(found: Searched | None) -> tuple[Chosen, ...]:
+    return tuple(
+        Chosen(one.what, one.objective, one.chosen, one.value, one.count("complete"), one.count("pruned"), one.count("failed"))
+        for one in (found.results if found else ())
     )
 
 

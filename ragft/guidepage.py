@@ -16,12 +16,13 @@ from markupsafe import Markup
 from ragft import peftcharts
 from ragft.advice import STATUSES, Claim
 from ragft.challenges import told_apart
-from ragft.guide import Guide, Untuned
+from ragft.errors import MissingError
+from ragft.guide import Chosen, Guide, Untuned, read_guide
 from ragft.layerfigure import layer_figure
 from ragft.numbers import NONE, count, percent, seconds
 from ragft.pages import TEMPLATES, environment
 from ragft.peftcharts import Mark, Spot, Strip
-from ragft.store import write_text
+from ragft.store import Run, write_text
 from ragft.tunedrows import FAMILIES, TunedRow
 
 FINE = tuple(factor * 10.0**power for power in range(13) for factor in (1, 2, 5))
@@ -45,6 +46,8 @@ def view(guide: Guide) -> dict[str, Any]:
         "unsaid": [claim for claim in guide.claims if claim.status == "not measured"],
         "tally": tally(guide.claims),
         "times": times,
+        "settings": settings_words,
+        "trials": trials_words,
         "noise": noise_rows(guide),
         "lines": lines(guide.rows),
     }
@@ -104,6 +107,17 @@ def notes(guide: Guide) -> list[str]:
 def times(value: float | None, base: float | None) -> str:
     """ "1.31 ×"; NONE where either is not there."""
     return NONE if value is None or not base else f"{value / base:.2f} ×"
+
+
+def settings_words(chosen: Mapping[str, Any]) -> str:
+    """ "learning_rate 0.003, k 1"."""
+    return ", ".join(f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in chosen.items())
+
+
+def trials_words(one: Chosen) -> str:
+    """ "3 complete, 1 pruned"."""
+    counts = (("complete", one.complete), ("pruned", one.pruned), ("failed", one.failed))
+    return ", ".join(f"{number} {state}" for state, number in counts if number)
 
 
 def noise_rows(guide: Guide) -> list[dict[str, Any]]:
@@ -196,11 +210,23 @@ def chart_css(css: str) -> str:
 # ── docs/peft.md ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def write_pages(guide: Guide, command: str, page: Path) -> None:
-    """Write the page, and its figures into the folder of the same name beside it."""
+def write_document(run: Run, page: Path, command: str) -> None:
+    """Write a run's guide as a Markdown page, its figures into the folder of the same name beside it."""
+    guide = read_guide(run)
+    if guide is None:
+        raise MissingError(f"{run.folder}: no guide, because no arm is fine-tuned or the run is not reported. Report it: ragft report {run.folder}")
     for name, (_, text) in figures(guide).items():
         write_text(page.with_suffix("") / name, text)
     write_text(page, guide_markdown(guide, command, page.stem))
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """The status of every piece of advice, and which arms were not told apart from the best mean, for scripts."""
+    guide = read_guide(run)
+    if guide is None:
+        return {"advice": {}, "not_told_apart": {}}
+    groups = {group.family: [group.members[0].arm, *group.like_best] for group in guide.groupings if group.members}
+    return {"advice": {claim.key: claim.status for claim in guide.claims}, "not_told_apart": groups}
 
 
 def guide_markdown(guide: Guide, command: str, folder: str = "peft") -> str:

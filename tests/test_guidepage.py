@@ -12,10 +12,12 @@ from made_run import EVIL, Plan, make_run
 from test_guide import METHODS, arms_of, whole_plan
 from test_report import Page
 
+from ragft.errors import MissingError
 from ragft.guide import Guide, make_guide
-from ragft.guidepage import guide_markdown, lines, tally, write_pages
+from ragft.guidepage import guide_markdown, lines, summary, tally, write_document
 from ragft.material import read_material
 from ragft.report import write_report
+from ragft.store import Run
 
 COMMAND = "python pipelines/compare_peft.py data/my_domain/study.yaml"
 
@@ -24,6 +26,7 @@ COMMAND = "python pipelines/compare_peft.py data/my_domain/study.yaml"
 class Made:
     """The section of report.html, report.md, and the guide itself."""
 
+    run: Run
     guide: Guide
     html: str
     text: str
@@ -35,7 +38,7 @@ def made_of(folder: Path, plan: Plan) -> Made:
     html = path.read_text(encoding="utf-8").split('<section id="which-tuning">')[1].split("</section>")[0]
     found = make_guide(read_material(run))
     assert found is not None
-    return Made(found, html, Page(html).text, (folder / "report.md").read_text(encoding="utf-8"))
+    return Made(run, found, html, Page(html).text, (folder / "report.md").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +130,7 @@ def test_nothing_is_printed_raw(tmp_path, plan):
 
 def test_the_page_in_docs_links_the_figures_that_are_written(whole, tmp_path):
     page = tmp_path / "docs" / "peft.md"
-    write_pages(whole.guide, COMMAND, page)
+    write_document(whole.run, page, COMMAND)
     text = page.read_text(encoding="utf-8")
     linked = re.findall(r"\]\((peft/[^)]+)\)", text)
     assert sorted(linked) == sorted(f"peft/{path.name}" for path in (tmp_path / "docs" / "peft").iterdir()) and len(linked) == 6
@@ -145,3 +148,23 @@ def test_the_page_has_every_claim_every_challenge_and_every_method(whole):
         assert f"| {challenge.title} | {challenge.state} |" in text
     for method in whole.guide.methods:
         assert f"| {method.name} | arXiv {method.paper} |" in text
+
+
+def test_scripts_get_statuses_and_what_was_not_told_apart(whole):
+    found = summary(whole.run)
+    assert found["advice"] == {claim.key: claim.status for claim in whole.guide.claims}
+    assert found["not_told_apart"]["alone"] == [whole.guide.groupings[0].members[0].arm, *whole.guide.groupings[0].like_best]
+
+
+def test_a_document_needs_a_guide(tmp_path):
+    run = make_run(tmp_path / "run", Plan(arms={"base": {}, "rag": {"retriever": "bm25"}}))
+    write_report(run)
+    with pytest.raises(MissingError, match="no arm is fine-tuned"):
+        write_document(run, tmp_path / "peft.md", COMMAND)
+    assert summary(run) == {"advice": {}, "not_told_apart": {}}
+
+
+def test_how_settings_were_chosen_is_shown(whole, bare):
+    assert "learning_rate 0.001" in whole.text and "1 complete" in whole.text
+    assert "How the settings were chosen" in guide_markdown(whole.guide, COMMAND)
+    assert "How the settings were chosen" not in bare.text
