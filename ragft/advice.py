@@ -251,7 +251,7 @@ def _of_time(spec: OfTimes, ratios: Sequence[float], rows: Sequence[TunedRow], m
     if not ratios:
         there = any(row.method in spec.methods for row in rows)
         why = "The time of single answers was not measured in this run" if there else f"This study has no arm with {_tuning(spec.methods)}"
-        how = "pipelines/compare_peft.py measures it." if there else _add(spec.methods)
+        how = "Run the study again: ragft run measures it." if there else _add(spec.methods)
         return Claim(spec.key, spec.methods, spec.text, spec.source, "not measured", f"{why}. {how}", "nothing")
     mean, low, high = ratio_interval(ratios, alpha)
     status: Status = "undecided"

@@ -12,7 +12,7 @@ from ragft.robustness import RobustnessRow
 from ragft.tunedrows import Forgetting, TunedRow
 
 State = Literal["measured", "not measured", "out of scope"]
-MEASURE = "pipelines/compare_peft.py measures it"
+NOISE = "python pipelines/compare_peft.py STUDY asks for them"
 LARGER = "Run the same study with a larger one (--set model=…) and lay the reports side by side."
 HOSTILE = (
     "Run the study on a hostile variant of the domain: python data/make_variants.py DOMAIN variants plants injected "
@@ -111,7 +111,8 @@ def _noise(key: str, title: str, rows: Sequence[TunedRow], robust: Sequence[Robu
             said = f"surely worse than {against}: {_names(worse, len(arms))}; surely better: {_names(better, len(arms))}"
             parts.append(f"{variant}: of {len(arms)} tuned arms, {said}{between}")
     if not parts:
-        how = f"Answers {'on a second domain' if variants == ('second domain',) else 'under noise'} were not asked for in this run: {MEASURE}."
+        where = "on a second domain" if variants == ("second domain",) else "under noise"
+        how = f"No answers {where} were asked for in this run: {NOISE}."
         return Challenge(key, title, "not measured", how)
     joined = ". ".join(part[0].upper() + part[1:] for part in parts)
     return Challenge(key, title, "measured", f"{joined}. Each interval for itself.")
@@ -141,7 +142,7 @@ def _inside(rows: Sequence[TunedRow]) -> Challenge:
     title = "Harder to interpret than full tuning"
     seen = {row.adapters: row for row in reversed(rows) if row.shift}
     if not seen:
-        return Challenge("inside", title, "not measured", f"Where hidden states change was not measured in this run: {MEASURE}.")
+        return Challenge("inside", title, "not measured", "Where hidden states change was not measured. Run the study again: ragft run measures it.")
     by_layer: dict[int, list[str]] = {}
     for row in reversed(seen.values()):
         place = max(range(len(row.shift)), key=lambda layer: row.shift[layer])
@@ -157,7 +158,7 @@ def _forgetting(rows: Sequence[TunedRow]) -> Challenge:
     seen = {row.adapters: row for row in reversed(rows) if row.forgetting}
     known = [(row.arm, row.forgetting) for row in reversed(seen.values()) if row.forgetting]
     if not known:
-        return Challenge("forgetting", title, "not measured", f"Name a general set (general: data/general); {MEASURE}.")
+        return Challenge("forgetting", title, "not measured", "Name a general set in the study (general: data/general) and run it again.")
     most, least = max(known, key=lambda pair: pair[1].kl), min(known, key=lambda pair: pair[1].kl)
     words = f"Furthest from the base: {_moved(*most)}."
     if len(known) > 1:

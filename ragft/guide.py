@@ -210,13 +210,14 @@ def _control_words(kind: str, found: Difference, margin: float) -> str:
 
 def _absent(rows: tuple[TunedRow, ...], noise: tuple[RobustnessRow, ...]) -> tuple[str, ...]:
     """One sentence for each kind of measurement that no row has."""
-    how = "python pipelines/compare_peft.py STUDY measures it"
-    general = "name a general set (general: data/general)"
+    again = "run the study again, with ragft run"
+    pipeline = "python pipelines/compare_peft.py STUDY asks for them"
+    general = "name a general set in the study (general: data/general) and run it again"
     lacks = [
-        (not any(row.latency for row in rows), f"The time of one answer alone, unmerged and merged, was not measured: {how}."),
-        (not any(row.forgetting for row in rows), f"What tuning makes the model forget was not measured: {general}, and {how}."),
-        (not any(row.shift for row in rows), f"Where hidden states change was not measured: {how}."),
-        (not noise, f"Robustness to typing errors and distractors, and use on a second domain, were not measured: {how}."),
+        (not any(row.latency for row in rows), f"The time of one answer alone, unmerged and merged, was not measured: {again}."),
+        (not any(row.forgetting for row in rows), f"What tuning makes the model forget was not measured: {general}."),
+        (not any(row.shift for row in rows), f"Where hidden states change was not measured: {again}."),
+        (not noise, f"Answers under typing errors and distractors, and on a second domain, are not there: {pipeline}."),
         (not any(row.searched for row in rows), "Learning rates are the methods' own, not searched here: add search: {trials: 4} to the study."),
     ]
     return tuple(words for lacking, words in lacks if lacking)
