@@ -57,9 +57,11 @@ def compare_methods(arguments: argparse.Namespace) -> dict[str, Any]:
     context = prepare(study, arguments.runs)
     print(f"{len(study.arms)} arms: {', '.join(study.arms)}", file=sys.stderr)
     result = carry_out(context, Lines())
+    further = [name for name, arm in study.arms.items() if arm.retriever not in (None, "oracle") and arm.tuning in (None, *ARTICLE)]
     with context.run.locked():
-        further = [name for name, arm in study.arms.items() if arm.retriever not in (None, "oracle") and arm.tuning in (None, *ARTICLE)]
-        robustness(search(context, Lines()), further, arguments.second, Lines())
+        searched = search(context, Lines())
+    robustness(searched, further, arguments.second, Lines())  # which holds the run itself
+    with context.run.locked():
         report = report_run(context.run)
     if arguments.doc:
         guidepage.write_document(context.run, arguments.doc, command_of(arguments))

@@ -200,7 +200,7 @@ def _control_words(kind: str, found: Difference, margin: float) -> str:
             return "a gain from exchanged answers. Something other than training gives answers away; do not trust this run's tuned scores."
         if high is not None and high < margin:
             return f"no gain of {points(margin)} or more, as it should be."
-        return "as far as can be told no sure gain, as it should be."
+        return "no gain is sure, as it should be; a small one is not excluded."
     if low is not None and low > 0:
         return "a gain without knowledge of these documents: behaviour (form, length, refusals). As much of the other arms' gain may be that."
     if high is not None and high < margin:

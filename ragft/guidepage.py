@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from markupsafe import Markup
 
@@ -22,6 +22,7 @@ from ragft.layerfigure import layer_figure
 from ragft.numbers import NONE, count, percent, seconds
 from ragft.pages import TEMPLATES, environment
 from ragft.peftcharts import Mark, Spot, Strip
+from ragft.robustness import RobustnessRow, Variant
 from ragft.store import Run, write_text
 from ragft.tunedrows import FAMILIES, TunedRow
 
@@ -49,6 +50,7 @@ def view(guide: Guide) -> dict[str, Any]:
         "settings": settings_words,
         "trials": trials_words,
         "noise": noise_rows(guide),
+        "variants": [kind for kind in get_args(Variant) if any(row.variant == kind for row in guide.robustness)],
         "lines": lines(guide.rows),
     }
 
@@ -120,14 +122,12 @@ def trials_words(one: Chosen) -> str:
     return ", ".join(f"{number} {state}" for state, number in counts if number)
 
 
-def noise_rows(guide: Guide) -> list[dict[str, Any]]:
-    """One line for each arm and variant: the first seed with its interval, the other seeds' changes."""
-    lines: dict[tuple[str, str], dict[str, Any]] = {}
+def noise_rows(guide: Guide) -> dict[str, dict[str, RobustnessRow]]:
+    """arm -> variant -> its row; of several seeds the first."""
+    found: dict[str, dict[str, RobustnessRow]] = {}
     for row in guide.robustness:
-        line = lines.setdefault((row.variant, row.arm), {"first": row, "others": []})
-        if line["first"] is not row and row.change is not None:
-            line["others"].append(row.change)
-    return list(lines.values())
+        found.setdefault(row.arm, {}).setdefault(row.variant, row)
+    return found
 
 
 # ── charts ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -168,3 +168,10 @@ def test_how_settings_were_chosen_is_shown(whole, bare):
     assert "learning_rate 0.001" in whole.text and "1 complete" in whole.text
     assert "How the settings were chosen" in guide_markdown(whole.guide, COMMAND)
     assert "How the settings were chosen" not in bare.text
+
+
+def test_noise_has_one_line_an_arm(whole):
+    table = guide_markdown(whole.guide, COMMAND).split("## Under noise")[1].split("##")[0]
+    assert "| arm | typos | distractors | second domain |" in table
+    assert "| lora | −10.0 (−15.0 to −5.0), at 40 %, 20 questions | – | +5.0 (−2.0 to +12.0), at 30 %, 12 questions |" in table
+    assert len([line for line in table.splitlines() if line.startswith("|")]) == 2 + len({row.arm for row in whole.guide.robustness})
