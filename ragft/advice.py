@@ -124,7 +124,7 @@ def advice(
 ) -> tuple[Claim, ...]:
     """Every piece of the article's advice, in the article's order. `tensors`: what stands in a row's adapter file."""
     sound = [row for row in rows if not row.control]
-    found = [*_of_scores(sound, table, margin, alpha), *_of_times(sound, measures, alpha)]
+    found = [*_of_scores(sound, table, margin, alpha), *_of_times(rows, measures, alpha)]  # what was learned does not change a time
     for key, methods, text, source, look in STRUCTURE:
         mine = [row for row in sound if not methods or row.method in methods]
         seen = look(mine, tensors) if mine else Finding("not measured", f"This study has no arm with {_tuning(methods)}. {_add(methods)}")

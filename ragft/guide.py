@@ -9,9 +9,11 @@ Everything in it is read from the run's folder. What was not measured is absent,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ragft import scoring
@@ -26,6 +28,8 @@ from ragft.searched import Searched
 from ragft.store import Run, read_record, write_json
 from ragft.tunedrows import FAMILIES, Method, TunedRow, abstained, method_of, stored_tensors, tuned_rows
 from ragft.words import says
+
+PATH = re.compile(r"domain=.*/")  # in a search's name: which folder it is in says nothing to another reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,7 @@ def make_guide(m: Material) -> Guide | None:
     groupings = _groupings(rows, table, c.alpha)
     noise = robust.rows if robust else ()
     model, domain = str(m.manifest["model"]["name"]), str(m.manifest["data"]["domain"])
+    model = Path(model).name if Path(model).is_absolute() else model  # a hub id keeps its owner
     return Guide(
         model=model,
         domain=domain,
@@ -146,7 +151,7 @@ def make_guide(m: Material) -> Guide | None:
 
 def _searches(found: Searched | None) -> tuple[Chosen, ...]:
     return tuple(
-        Chosen(one.what, one.objective, one.chosen, one.value, one.count("complete"), one.count("pruned"), one.count("failed"))
+        Chosen(PATH.sub("domain=", one.what), one.objective, one.chosen, one.value, one.count("complete"), one.count("pruned"), one.count("failed"))
         for one in (found.results if found else ())
     )
 

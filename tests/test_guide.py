@@ -14,7 +14,8 @@ from ragft.advice import ORDER, SCORES, STATUSES, TIMES, advice, judge, ratio_in
 from ragft.guide import Guide, make_guide, read_guide, write_guide
 from ragft.material import read_material
 from ragft.measures import Measures, measures_path
-from ragft.store import write_json
+from ragft.searched import Searched, read_searched, searched_path
+from ragft.store import read_json, to_json, write_json
 from ragft.tunedrows import stored_tensors
 
 METHODS = ["adapter", "prefix", "prompt", "p-tuning", "p-tuning-v2", "lora", "mam", "full"]
@@ -339,8 +340,6 @@ def test_an_arm_that_failed_leaves_the_rest_standing(tmp_path):
 
 def test_a_search_for_another_adapter_is_not_this_ones(tmp_path):
     run = make_run(tmp_path, Plan(arms=arms_of(["lora", "prompt"]), measured=True))
-    from ragft.searched import Searched, read_searched, searched_path
-
     found = read_searched(run)
     write_json(searched_path(run), Searched(tuple(one for one in found.results if one.arm == "lora")))
     rows = {row.arm: row.searched for row in make_guide(read_material(run)).rows}
@@ -373,3 +372,23 @@ def test_what_real_methods_store_is_recognised(tiny_study, tmp_path):
     assert all(row.latency and len(row.shift) == 2 for row in found.rows)
     assert [claim(found, key).status for key in ("adapter-slower", "lora-latency")] == ["undecided"] * 2
     assert statuses["unified"] == "confirmed"
+
+
+def test_no_folder_of_the_machine_is_told(tmp_path):
+    run = make_run(tmp_path, Plan(measured=True))
+    manifest = read_json(run.folder / "manifest.json")
+    write_json(run.folder / "manifest.json", {**manifest, "model": {**manifest["model"], "name": "/somewhere/models/mine"}})
+    found = read_searched(run)
+    write_json(
+        searched_path(run), Searched(tuple(replace(one, what="lora other-documents domain=/somewhere/else/dairy lr=0.1") for one in found.results))
+    )
+    guide = make_guide(read_material(run))
+    assert "somewhere" not in to_json(guide)
+    assert guide.model == "mine" and guide.searches[0].what == "lora other-documents domain=dairy lr=0.1"
+
+
+def test_a_controls_adapter_counts_for_times(run, guide):
+    names = [f"adapter-lora-{form}-{seed}" for form in ("qa", "shuffled", "raft", "other-documents") for seed in range(3)]
+    taken = {name: Measures("i", 0.2, 0.2, 0.2, None, ()) for name in names}
+    found = {one.key: one for one in advice(guide.rows, _table(run), taken, lambda row: {}, margin=0.03, alpha=0.025)}
+    assert "12 adapters of lora" in found["lora-latency"].evidence
