@@ -19,7 +19,21 @@ from ragft.units import Context
 PACKAGES = ("ragft", "torch", "transformers", "peft", "tokenizers", "sentence-transformers", "faiss-cpu", "bm25s", "langchain-text-splitters")
 
 # The part of ragft that shapes an answer: another text of it is another run too, in a checkout as after an upgrade.
-ANSWERING = ("arms", "build", "chunking", "generation", "gguf", "metrics/refusal", "prompts", "retrieval", "serving", "text", "tuning", "weights")
+ANSWERING = (
+    "arms",
+    "build",
+    "chunking",
+    "generation",
+    "gguf",
+    "metrics/refusal",
+    "products",
+    "prompts",
+    "retrieval",
+    "serving",
+    "text",
+    "tuning",
+    "weights",
+)
 
 
 @cache

@@ -13,6 +13,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
+from ragft.products import quicken
 from ragft.types import Dtype
 
 logging.disable_progress_bar()
@@ -91,7 +92,9 @@ def load_base(folder: Path, dtype: Dtype | None = None) -> Base:
     """
     found, kind = bases(folder), dtype or answering_dtype()
     if kind not in found:
-        found[kind] = Base(load_model(folder, kind), load_tokenizer(folder))
+        model = load_model(folder, kind)
+        quicken(model)
+        found[kind] = Base(model, load_tokenizer(folder))
     return found[kind]
 
 

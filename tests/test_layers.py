@@ -28,6 +28,7 @@ LAYERS = [
         "cautions",
         "models",
         "gguf",
+        "products",
         "weights",
         "progress",
         "charts",
@@ -49,11 +50,13 @@ LAYERS = [
 SIBLINGS = ("retrieval", "generation", "tuning", "metrics")
 TENSORS = (
     "gguf",
+    "products",
     "weights",
     "generation/decode",
     "generation/cache",
     "tuning/train",
     "tuning/dtype",
+    "tuning/fused",
     "tuning/rows",
     "tuning/attach",
     "tuning/own",
