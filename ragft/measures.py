@@ -34,7 +34,8 @@ class Measures:
     """One adapter, or the base.
 
     Seconds are medians of one closed-book question answered alone with the same number of new tokens by all three, in
-    turn. For the base, `seconds_unmerged` is a second measurement of the same: how far the two differ is the noise.
+    turn (one that is very slow is timed on two of them, see measuring.latency). For the base, `seconds_unmerged` is a
+    second measurement of the same: how far the two differ is the noise.
     """
 
     inputs: str  # fingerprint of what was measured with what

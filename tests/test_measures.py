@@ -214,6 +214,20 @@ def test_every_reader_is_timed_on_the_same_number_of_tokens(tiny_model, monkeypa
     assert all(call[2:] == (measuring.LATENCY_TOKENS, set()) for call in calls[2:])
 
 
+def test_a_very_slow_reader_is_timed_on_two_tokens(monkeypatch):
+    """A clock that moves one second a token for the fast one and five for the slow one."""
+    now, calls = [0.0], []
+
+    def greedy(model, rows, tokens, stop, memory):
+        calls.append((model, tokens))
+        now[0] += tokens * {"fast": 1.0, "slow": 5.0}[model]
+
+    monkeypatch.setattr(measuring, "greedy", greedy)
+    monkeypatch.setattr(measuring.time, "perf_counter", lambda: now[0])
+    assert latency({"base": Reader("fast"), "unmerged": Reader("slow")}, [[1], [2]]) == {"base": 16.0, "unmerged": 80.0}
+    assert calls == [("fast", 2), ("slow", 2), ("fast", 16), ("fast", 16)]
+
+
 def test_answers_come_back_to_their_questions(tiny_model, monkeypatch):
     """Whatever the order in which the prompts are put together."""
     general = load_general(Path(__file__).parents[1] / "data" / "general")
