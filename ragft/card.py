@@ -93,7 +93,7 @@ def _page(m: Material, made: Made) -> dict[str, Any]:
         "made": made,
         "arm": arm,
         "fit": arm.fit("adapter", made.seed),
-        "matter": Markup(yaml.safe_dump(_matter(m, made, base, licence), sort_keys=False, allow_unicode=True).strip()),
+        "matter": Markup(yaml.safe_dump(_matter(m, made, base), sort_keys=False, allow_unicode=True).strip()),
         "base": base,
         "revision": revision(model),
         "licence": licence,
@@ -117,8 +117,8 @@ def _quoted(text: str) -> Markup:
     return Markup(f'"""{text}"""' if plain else repr(text))
 
 
-def _matter(m: Material, made: Made, base: str, licence: str | None) -> dict[str, Any]:
-    """The card's front matter, for programs."""
+def _matter(m: Material, made: Made, base: str) -> dict[str, Any]:
+    """The card's front matter, for programs. No licence: the base's is not that of what was trained."""
     arm = m.arm(made.arm)
     return {
         "base_model": base,
@@ -126,7 +126,6 @@ def _matter(m: Material, made: Made, base: str, licence: str | None) -> dict[str
         "library_name": made.form,
         "pipeline_tag": "text-generation",
         "language": m.manifest["data"]["language"],
-        **({"license": licence.lower()} if licence else {}),
         "tags": ["ragft", str(arm.tuning), str(arm.format), *(["rag"] if arm.retriever else [])],
     }
 

@@ -112,7 +112,9 @@ def _as_a_whole(folder: Path) -> Iterator[Path]:
         draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
         try:
             yield draft
-            os.chmod(draft, 0o755)  # mkdtemp makes it private
+            os.chmod(draft, 0o755)  # mkdtemp makes it private, and safetensors what it writes
+            for path in draft.iterdir():
+                os.chmod(path, 0o644)
             os.replace(draft, folder)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)

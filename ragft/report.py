@@ -212,6 +212,18 @@ class Adapter:
         return sum(getattr(fit, field) for fit in self.fits) / len(self.fits)
 
     @property
+    def estimated_seconds(self) -> float | None:
+        return self._estimated("estimated_seconds")
+
+    @property
+    def estimated_peak_bytes(self) -> float | None:
+        return self._estimated("estimated_peak_bytes")
+
+    def _estimated(self, field: str) -> float | None:
+        """The mean over seeds of what was expected before each; None: some seed has no estimate."""
+        return None if any(getattr(fit, field) is None for fit in self.fits) or not self.fits else self.mean(field)
+
+    @property
     def notes(self) -> list[str]:
         return list(dict.fromkeys(note for fit in self.fits for note in fit.notes))
 

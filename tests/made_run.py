@@ -51,6 +51,7 @@ class Plan:
     unanswerable: bool = True
     error: str = ""  # the arm whose first answer fails
     needs: dict = field(default_factory=dict)
+    estimate: tuple = (45.0, 2_500_000_000)  # seconds and bytes before each training
     skill: dict = field(default_factory=dict)  # arm -> how many of ten it has right, instead of SKILL
     dead: str = ""  # the arm whose every answer fails
     measured: bool = False  # measures of every adapter, robustness and a search
@@ -114,7 +115,8 @@ def write_seed(run: Run, plan: Plan, golds: list[Gold], name: str, arm, seed: in
     if arm.tuning:
         loss = tuple((100 * step, 3.0 / step + 0.1 * seed) for step in range(1, 30))
         trained = TRAINED.get(arm.tuning, 5000)
-        report = FitReport(60.0 + trained / 1000, 2 * 10**9, trained, 100_000, 2900, 40, 4 * trained, loss, (f"note{plan.text}",))
+        took = (60.0 + trained / 1000, 2 * 10**9, trained, 100_000, 2900, 40, 4 * trained)
+        report = FitReport(*took, loss, (f"note{plan.text}",), *plan.estimate)
         adapter = adapter_of(arm, seed)
         fit["adapter"] = {"folder": f"artifacts/{adapter}", "sha256": adapter, "fit": report}
         if plan.files:

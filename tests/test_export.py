@@ -168,6 +168,11 @@ def test_tokenizer_is_that_of_the_base(written, model):
         assert AutoTokenizer.from_pretrained(folder).apply_chat_template(turns, add_generation_prompt=True)["input_ids"] == first
 
 
+def test_files_can_be_read_by_others(written):
+    for folder in (written("lora"), written("lora", True)):
+        assert folder.stat().st_mode & 0o777 == 0o755 and {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
+
+
 def test_nothing_in_an_export_tells_where_things_lie(finished, written, model):
     for folder in (written("lora"), written("lora", True), written("full"), written("prefix")):
         for path in folder.iterdir():
@@ -220,10 +225,8 @@ def test_text_of_users_cannot_break_the_card(tmp_path, monkeypatch, model):
     from ragft import exports
 
     run = make_run(tmp_path / "run", Plan(text=EVIL, error="lora"))
-    for seed in range(3):
-        folder = run.folder / "artifacts" / f"adapter-{seed}"
-        folder.mkdir(parents=True)
-        (folder / "adapter.json").write_text("{}")
+    adapter_of(run, "lora").mkdir(parents=True)
+    (adapter_of(run, "lora") / "adapter.json").write_text("{}")
     monkeypatch.setattr(exports, "read_artifact", lambda folder: type("Stored", (), {"folder": folder}))
     monkeypatch.setattr(exports, "_find_base", lambda m: Model("tiny", model, "", ""))
     text = (export(run, "lora", tmp_path / "out").folder / "README.md").read_text(encoding="utf-8")

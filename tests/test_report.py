@@ -125,9 +125,18 @@ def test_planted_markup_is_inert_in_markdown(hostile):
 def test_markdown_tables_keep_their_shape(hostile):
     lines = hostile.markdown.splitlines()
     widths = [len(re.findall(r"(?<!\\)\|", line)) for line in lines if line.startswith("|")]
-    assert widths == [11] * (2 + 6) + [5] * (2 + 4) + [4] * (2 + 2)  # arms, differences, what is said of lora
+    assert widths == [11] * (2 + 6) + [5] * (2 + 4) + [9] * (2 + 1) + [4] * (2 + 2)  # arms, differences, training, what is said of lora
     assert [line for line in lines if line.startswith("# ")] == [lines[0]]
     assert r"\|\`\*" in hostile.markdown
+
+
+def test_estimates_stand_beside_what_training_took(full, tmp_path):
+    assert "Time a seed 63 s estimated before: 45 s" in full.page.text
+    assert "Peak memory 2.0 GB estimated before: 2.5 GB" in full.page.text
+    assert "| lora, format qa | lora, rag+lora | 2,900 | 63 s | 45 s | 2.0 GB | 2.5 GB | 2,900 |" in full.markdown
+    without = report_of(tmp_path, Plan(estimate=()))
+    assert "estimated before" not in without.page.text
+    assert "| 63 s | – | 2.0 GB | – |" in without.markdown
 
 
 def test_no_value_is_printed_raw(full, hostile):
