@@ -82,17 +82,22 @@ def _which_for_what(groupings: Sequence[Grouping], domain: str) -> Challenge:
 
 
 def told_apart(group: Grouping) -> str:
-    """Which arms of a family were not told apart from the best, as a sentence; "" where there is one arm only."""
+    """Which arms of a family were told apart from the best mean, and which are surely better than no tuning; "" where there is one arm only."""
     names = [member.arm for member in group.members]
     if len(names) < 2:
         return ""
     head = f"{group.family[0].upper()}{group.family[1:]}, {names[0]} has the best mean"
     rest = [name for name in names[1:] if name not in group.like_best]
     if not group.like_best:
-        return f"{head} and was told apart from every other arm."
-    if not rest:
-        return f"{head}, and no arm was told apart from it."
-    return f"{head}; not told apart from it: {', '.join(group.like_best)}; surely below it: {', '.join(rest)}."
+        said = f"{head} and was told apart from every other arm."
+    elif not rest:
+        said = f"{head}, and no arm was told apart from it."
+    else:
+        said = f"{head}; not told apart from it: {', '.join(group.like_best)}; surely below it: {', '.join(rest)}."
+    for name in group.untuned:
+        better = group.surely_better(name)
+        said += f" Surely better than {name}, which is not tuned: {', '.join(better)}." if better else f" No tuned arm is surely better than {name}."
+    return said
 
 
 def _noise(key: str, title: str, rows: Sequence[TunedRow], robust: Sequence[RobustnessRow], variants: Sequence[str]) -> Challenge:

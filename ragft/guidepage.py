@@ -37,7 +37,7 @@ def view(guide: Guide) -> dict[str, Any]:
     letters = {member.arm: member.letters for group in guide.groupings for member in group.members}
     return {
         "guide": guide,
-        "told": [words for group in guide.groupings if (words := told_apart(group))],
+        "told": short(guide),
         "notes": notes(guide),
         "letters": letters,
         "charts": charts_of(guide),
@@ -53,6 +53,13 @@ def view(guide: Guide) -> dict[str, Any]:
         "variants": [kind for kind in get_args(Variant) if any(row.variant == kind for row in guide.robustness)],
         "lines": lines(guide.rows),
     }
+
+
+def short(guide: Guide) -> list[str]:
+    """The answer in a few sentences: what was told apart, what is cheap among the best, what forgets most."""
+    told = [words for group in guide.groupings if (words := told_apart(group))]
+    wanted = ("balance", "forgetting") if len(guide.methods) > 1 else ()
+    return told + [one.words for one in guide.challenges if one.key in wanted and one.state == "measured"]
 
 
 @dataclass(frozen=True, slots=True)
