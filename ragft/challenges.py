@@ -61,10 +61,11 @@ def _balance(rows: Sequence[TunedRow], groupings: Sequence[Grouping], train_toke
         good = [row for row in rows if row.arm in (*names[:1], *group.like_best) and row.training_seconds and row.trainable]
         if names and good:
             least, fastest = min(good, key=lambda row: row.trainable or 0), min(good, key=lambda row: row.training_seconds or 0)
+            other = "" if fastest is least else f"{fastest.arm} "
             arms = f"{len(good)} tuned arm{'s' * (len(good) != 1)}"
             parts.append(
                 f"{group.family}, of the {arms} not told apart from the best mean ({names[0]}), {least.arm} trains the fewest parameters "
-                f"({count(least.trainable)}) and {fastest.arm} trained fastest ({seconds(fastest.training_seconds)} a seed)"
+                f"({count(least.trainable)}) and {other}trained fastest ({seconds(fastest.training_seconds)} a seed)"
             )
     if not parts:
         return Challenge("balance", title, "not measured", "No tuned arm has a score, a count of parameters and a training time.")
