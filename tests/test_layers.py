@@ -71,6 +71,7 @@ TENSORS = (
     "tuning/train",
     "tuning/dtype",
     "tuning/forecast",
+    "tuning/fused",
     "tuning/rows",
     "tuning/attach",
     "tuning/own",

@@ -125,7 +125,8 @@ def test_planted_markup_is_inert_in_markdown(hostile):
 def test_markdown_tables_keep_their_shape(hostile):
     lines = hostile.markdown.splitlines()
     widths = [len(re.findall(r"(?<!\\)\|", line)) for line in lines if line.startswith("|")]
-    assert widths == [11] * (2 + 6) + [5] * (2 + 4) + [9] * (2 + 1) + [4] * (2 + 2)  # arms, differences, training, what is said of lora
+    widths_of_parts = [11] * (2 + 6) + [5] * (2 + 4) + [9] * (2 + 1) + [4] * (2 + 2)  # arms, differences, training, what is said of lora
+    assert widths == widths_of_parts
     assert [line for line in lines if line.startswith("# ")] == [lines[0]]
     assert r"\|\`\*" in hostile.markdown
 
