@@ -61,10 +61,11 @@ def _balance(rows: Sequence[TunedRow], groupings: Sequence[Grouping], train_toke
         good = [row for row in rows if row.arm in (*names[:1], *group.like_best) and row.training_seconds and row.trainable]
         if names and good:
             least, fastest = min(good, key=lambda row: row.trainable or 0), min(good, key=lambda row: row.training_seconds or 0)
+            other = "" if fastest is least else f"{fastest.arm} "
             arms = f"{len(good)} tuned arm{'s' * (len(good) != 1)}"
             parts.append(
                 f"{group.family}, of the {arms} not told apart from the best mean ({names[0]}), {least.arm} trains the fewest parameters "
-                f"({count(least.trainable)}) and {fastest.arm} trained fastest ({seconds(fastest.training_seconds)} a seed)"
+                f"({count(least.trainable)}) and {other}trained fastest ({seconds(fastest.training_seconds)} a seed)"
             )
     if not parts:
         return Challenge("balance", title, "not measured", "No tuned arm has a score, a count of parameters and a training time.")
@@ -82,17 +83,22 @@ def _which_for_what(groupings: Sequence[Grouping], domain: str) -> Challenge:
 
 
 def told_apart(group: Grouping) -> str:
-    """Which arms of a family were not told apart from the best, as a sentence; "" where there is one arm only."""
+    """Which arms of a family were told apart from the best mean, and which are surely better than no tuning; "" where there is one arm only."""
     names = [member.arm for member in group.members]
     if len(names) < 2:
         return ""
     head = f"{group.family[0].upper()}{group.family[1:]}, {names[0]} has the best mean"
     rest = [name for name in names[1:] if name not in group.like_best]
     if not group.like_best:
-        return f"{head} and was told apart from every other arm."
-    if not rest:
-        return f"{head}, and no arm was told apart from it."
-    return f"{head}; not told apart from it: {', '.join(group.like_best)}; surely below it: {', '.join(rest)}."
+        said = f"{head} and was told apart from every other arm."
+    elif not rest:
+        said = f"{head}, and no arm was told apart from it."
+    else:
+        said = f"{head}; not told apart from it: {', '.join(group.like_best)}; surely below it: {', '.join(rest)}."
+    for name in group.untuned:
+        better = group.surely_better(name)
+        said += f" Surely better than {name}, which is not tuned: {', '.join(better)}." if better else f" No tuned arm is surely better than {name}."
+    return said
 
 
 def _noise(key: str, title: str, rows: Sequence[TunedRow], robust: Sequence[RobustnessRow], variants: Sequence[str]) -> Challenge:

@@ -54,6 +54,12 @@ class Grouping:
     one_seed: tuple[str, ...]  # tuned arms whose seed variance is the pool's, not their own
     unscored: tuple[str, ...]  # no question scored under every seed
     open: bool  # some pair has no interval: too few seeds or documents
+    untuned: tuple[str, ...]  # of the members, those without tuning
+
+    def surely_better(self, than: str) -> list[str]:
+        """The tuned arms that were told apart from that arm and lie above it, best mean first."""
+        above = {pair.arm for pair in self.pairs if pair.minus == than and pair.differs}  # pairs have the higher mean first
+        return [member.arm for member in self.members if member.arm in above and member.arm not in self.untuned]
 
 
 def grouping(table: ScoreTable, family: str, names: Sequence[str], alpha: float) -> Grouping:
@@ -78,6 +84,7 @@ def grouping(table: ScoreTable, family: str, names: Sequence[str], alpha: float)
         one_seed=tuple(arm.name for arm in scored if arm.tuning and len(arm.scores) == 1),
         unscored=tuple(arm.name for arm in arms if arm.name not in score),
         open=any(pair.low is None for pair in pairs) or len(pairs) < len(couples),
+        untuned=tuple(name for name in order if not table.arm(name).tuning),
     )
 
 

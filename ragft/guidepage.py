@@ -37,7 +37,7 @@ def view(guide: Guide) -> dict[str, Any]:
     letters = {member.arm: member.letters for group in guide.groupings for member in group.members}
     return {
         "guide": guide,
-        "told": [words for group in guide.groupings if (words := told_apart(group))],
+        "told": short(guide),
         "notes": notes(guide),
         "letters": letters,
         "charts": charts_of(guide),
@@ -53,6 +53,13 @@ def view(guide: Guide) -> dict[str, Any]:
         "variants": [kind for kind in get_args(Variant) if any(row.variant == kind for row in guide.robustness)],
         "lines": lines(guide.rows),
     }
+
+
+def short(guide: Guide) -> list[str]:
+    """The answer in a few sentences: what was told apart, what is cheap among the best, what forgets most."""
+    told = [words for group in guide.groupings if (words := told_apart(group))]
+    wanted = ("balance", "forgetting") if len(guide.methods) > 1 else ()
+    return told + [one.words for one in guide.challenges if one.key in wanted and one.state == "measured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +141,12 @@ def noise_rows(guide: Guide) -> dict[str, dict[str, RobustnessRow]]:
 
 
 def charts_of(guide: Guide) -> dict[str, tuple[str, Markup]]:
-    """File name -> (caption, chart): quality against parameters and against time, for each family with two trained adapters or more."""
+    """File name -> (caption, chart): quality against parameters and against time, for each family in which adapters differ in size."""
     found = {}
     for family in FAMILIES:
         rows = [row for row in guide.of_family(family) if row.score is not None and row.trainable and row.training_seconds]
-        if len({row.adapters for row in rows}) < 2:
-            continue
+        if len({row.trainable for row in rows}) < 2:
+            continue  # one cost: nothing to weigh
         key, where = family.replace(" ", "-"), "Without passages" if family == "alone" else "With passages"
         for kind, unit, ticks, say in (
             ("parameters", "trained parameters", POWERS, powers),
@@ -169,8 +176,8 @@ def powers(value: float) -> str:
     """ "10 k", "1 M"."""
     for unit, scale in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= scale:
-            return f"{value / scale:g} {unit}"
-    return f"{value:g}"
+            return f"{value / scale:.3g} {unit}"
+    return f"{value:.3g}"
 
 
 def clock(value: float) -> str:

@@ -170,7 +170,7 @@ def log_axis(values: Sequence[float], ticks: Sequence[Sequence[float]]) -> LogAx
     room = max(0.12 * (most - least), 0.15)
     low, high = 10 ** (least - room), 10 ** (most + room)
     inside = [[tick for tick in choice if low <= tick <= high] for choice in ticks]
-    chosen = next((found for found in inside if len(found) >= 3), inside[-1])
+    chosen = next((found for found in inside if len(found) >= 3), inside[-1]) or sorted({min(values), max(values)})
     return LogAxis(low, high, tuple(chosen[:: ceil(len(chosen) / MOST_TICKS) or 1]))
 
 

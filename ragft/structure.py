@@ -146,7 +146,7 @@ def unified(rows: Sequence[TunedRow], tensors: Tensors) -> Finding:
     if not measured:
         return Finding("undecided", f"{placed}. How far each moves hidden states was not measured: run the study again.")
     classes = len({(m.form, m.insertion, m.modifies, m.composition) for m in methods})
-    return Finding("confirmed", f"{placed}, in {classes} classes; each of the {len(measured)} that were measured changes hidden states.")
+    return Finding("confirmed", f"{placed} (classes: {classes}); each that was measured ({len(measured)}) changes hidden states.")
 
 
 STRUCTURE: tuple[tuple[str, tuple[str, ...], str, str, Callable[[Sequence[TunedRow], Tensors], Finding]], ...] = (

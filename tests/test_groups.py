@@ -13,6 +13,7 @@ from scipy.special import expit
 from scipy.stats import ttest_rel
 from statsmodels.stats.multitest import multipletests
 
+from ragft.challenges import told_apart
 from ragft.compare import pairwise, table_of
 from ragft.groups import compact_letters, grouping
 
@@ -79,6 +80,20 @@ def test_one_seed_everywhere_tells_nothing_apart():
     found = grouping(seeded_table({"one": 1, "other": 1}), "alone", ["one", "other"], ALPHA)
     assert found.open and found.pairs[0].low is None and found.pairs[0].p is None
     assert {member.letters for member in found.members} == {"a"}
+
+
+def test_what_is_surely_better_than_no_tuning_is_said():
+    table = untuned_table()
+    tuned = replace(
+        table, arms=tuple(arm if arm.name == "base" else replace(arm, tuning="lora", scores=np.vstack([arm.scores] * 2)) for arm in table.arms)
+    )
+    found = grouping(tuned, "alone", ["base", "a", "b", "d"], ALPHA)
+    assert found.untuned == ("base",) and found.surely_better("base") == ["d", "b"]
+    assert told_apart(found) == (
+        "Alone, d has the best mean and was told apart from every other arm. Surely better than base, which is not tuned: d, b."
+    )
+    alike = grouping(tuned, "alone", ["base", "a"], ALPHA)
+    assert told_apart(alike) == "Alone, a has the best mean, and no arm was told apart from it. No tuned arm is surely better than base."
 
 
 def test_an_arm_without_scores_is_named_and_left_out():

@@ -175,3 +175,9 @@ def test_noise_has_one_line_an_arm(whole):
     assert "| arm | typos | distractors | second domain |" in table
     assert "| lora | −10.0 (−15.0 to −5.0), at 40 %, 20 questions | – | +5.0 (−2.0 to +12.0), at 30 %, 12 questions |" in table
     assert len([line for line in table.splitlines() if line.startswith("|")]) == 2 + len({row.arm for row in whole.guide.robustness})
+
+
+def test_the_answer_in_short_names_the_cheap_and_the_forgetful(whole, bare):
+    head = whole.text.split("How they score")[0]
+    assert "p-tuning-v2 trains the fewest parameters (640)" in head and "Furthest from the base: full" in head
+    assert "trains the fewest" not in bare.text.split("How it scores")[0]  # one method: no choice

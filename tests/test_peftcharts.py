@@ -58,6 +58,7 @@ def test_equal_steps_on_the_axis_are_equal_factors():
 def test_a_narrow_range_has_finer_ticks():
     assert log_axis([65, 110, 300], TIMES).ticks == (60, 120, 300)
     assert log_axis([3e6, 4e6], POWERS).ticks == (5e6,)
+    assert log_axis([2900, 2900], POWERS).ticks == (2900,)  # no round figure near
 
 
 @given(st.lists(st.floats(8, 92), min_size=1, max_size=17))
