@@ -1,112 +1,264 @@
-"""Questions answered per second: ragft's batches against one-at-a-time `transformers` generation, same prompts, same weights.
+"""Questions answered per second: ragft's arms against `transformers.generate` and LangChain's pipeline; float32 against int8.
 
-    python pipelines/bench_generation.py [--questions 32] [--model smollm2-135m-instruct]
+    pip install langchain-community   # optional: without it there is no ratio_default
+    python pipelines/bench_generation.py [--questions 48] [--repeat 3] [--score-questions 96] [--model smollm2-135m-instruct]
 
-Two cores, about 3 minutes. Prints JSON: questions/s of both sides for closed-book and open-book prompts, their ratio,
-and the share of answers that are the same letter for letter. Both sides are warmed up and run in the same process,
-alternating, so that a noisy machine is noisy for both.
+Two cores, about 12 minutes. Test questions of the bundled domain, each with the passage that BM25 finds (open_book, for
+which the first four figures stand) and without (closed_book). All sides run in this process on the same weights, in
+turns, so that a noisy machine is noisy for all; the figures are medians over the repeats. Prints JSON:
+
+    ratio_best            ragft / transformers.generate at its best batch size, prompts sorted by length, left-padded
+    ratio_default         ragft / LangChain's HuggingFacePipeline called per question (a part of the questions a repeat)
+    identical_share       answers that are, letter for letter, those of transformers.generate one question at a time
+    share_of_matrix_rate  useful products per second as a share of what float32 products of the model's layers reach
+                          alone; useful: every token of prompts and answers once a question, whatever was really computed
+    int8                  its speed against float32, answers that stay the same, and the score `match` with gold passages
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 from ragft.privacy import keep_private
 from ragft.threads import wait_quietly
 
 ROOT = Path(__file__).parents[1]
-BATCH_SIZE = 16
-MAX_NEW_TOKENS = 32
+CHUNK_TOKENS, CONTEXT_TOKENS, MAX_NEW_TOKENS = 80, 160, 32  # the quick study's
+BATCH_SIZES = (8, 16, 32)  # of transformers.generate; the best is taken
+RATE_ROWS, RATE_SECONDS = 1024, 1.0  # of the products whose rate is measured
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--questions", type=int, default=32)
+    parser.add_argument("--questions", type=int, default=48)
+    parser.add_argument("--score-questions", type=int, default=96)
+    parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--model", default="smollm2-135m-instruct")
     arguments = parser.parse_args()
     keep_private()
     wait_quietly()
-    print(json.dumps(bench(arguments.model, arguments.questions), indent=1))
+    print(json.dumps(bench(arguments.model, arguments.questions, arguments.repeat, arguments.score_questions), indent=1))
 
 
-def bench(model_name: str, number: int) -> dict:
-    """Both sides on both kinds of prompts."""
-    from ragft.generation.hf import load_generator
-    from ragft.models import find_model
-    from ragft.weights import load_model, load_tokenizer
+@dataclass
+class Sides:
+    """What is compared, on the same weights."""
 
-    folder = find_model(model_name, "generator").folder
-    ours = load_generator(folder, None, MAX_NEW_TOKENS)
-    model, tokenizer = load_model(folder), load_tokenizer(folder)
-    found: dict = {"model": model_name, "questions": number, "batch_size": BATCH_SIZE, "max_new_tokens": MAX_NEW_TOKENS}
-    for kind, prompts in make_prompts(number).items():
-        in_batches = batched(ours, prompts)
-        one_by_one = plain(model, tokenizer, prompts)
-        in_batches(2), one_by_one(2)  # warm up
-        seconds_ours, answers_ours = timed(in_batches, number)
-        seconds_plain, answers_plain = timed(one_by_one, number)
-        found[kind] = {
-            "questions_per_second": number / seconds_ours,
-            "one_at_a_time_per_second": number / seconds_plain,
-            "ratio": seconds_plain / seconds_ours,
-            "identical_share": sum(a == b for a, b in zip(answers_ours, answers_plain, strict=True)) / number,
-        }
-    return found
+    folder: Path
+    tokenizer: Any
+    plain: Any  # the model as transformers loads it
+    langchain: Any | None  # the pipeline over it
 
 
-def make_prompts(number: int) -> dict[str, list]:
-    """Test questions of the bundled domain, without passages and with about 280 tokens of its documents."""
+def bench(model_name: str, number: int, repeat: int, scored: int) -> dict:
+    """Everything that is printed."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
     from ragft.domain import load_domain
-    from ragft.prompts import closed_book, open_book
-    from ragft.types import Chunk, Span
+    from ragft.models import find_model
+    from ragft.settings import Study
+    from ragft.weights import load_tokenizer
 
-    domain = load_domain(ROOT / "data" / "tarnbeck")
-    pages = [Chunk(d.id, Span(d.id, 0, 1200), d.text[:1200], d.title) for d in domain.documents]
-    asked = [question.text for question, _ in domain.split("test")][:number]
+    torch.set_grad_enabled(False)
+    folder, domain = find_model(model_name, "generator").folder, load_domain(ROOT / "data" / "tarnbeck")
+    plain, tokenizer = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval(), load_tokenizer(folder)
+    sides = Sides(folder, tokenizer, plain, langchain_pipeline(plain, tokenizer))
+    batch_size = Study.model_fields["batch_size"].default
+    found: dict[str, Any] = {"model": model_name, "questions": number, "repeats": repeat, "threads": torch.get_num_threads()}
+    found |= {"batch_size": batch_size, "max_new_tokens": MAX_NEW_TOKENS}
+    search = {"open_book": "bm25", "closed_book": None}
+    questions = [question for question, _ in domain.limited(number).split("test")]
+    kinds = {kind: compare(sides, make_arm(domain, folder, name, batch_size), questions, repeat) for kind, name in search.items()}
+    first = ("ratio_best", "ratio_default", "identical_share", "share_of_matrix_rate")
+    rounded = int8(domain, folder, batch_size, scored, repeat)
+    return found | {key: kinds["open_book"][key] for key in first} | kinds | {"int8": rounded}
+
+
+def make_arm(domain, folder: Path, retriever: str | None, batch_size: int, precision: str = "float32"):
+    """An arm of the quick study, without its index folder."""
+    from ragft.arms import Composed
+    from ragft.build import make_retriever
+    from ragft.chunking import chunk_documents
+    from ragft.retrieval.base import RetrieverParts
+    from ragft.serving import Served
+    from ragft.weights import load_base
+
+    generator = Served(load_base(folder), None, MAX_NEW_TOKENS, precision=precision)
+    evidence = {gold.id: gold.evidence for gold in domain.gold.values()}
+    found = None
+    if retriever:
+        chunks = chunk_documents(domain.documents, CHUNK_TOKENS, 0, generator.count_tokens)
+        found = make_retriever(retriever, RetrieverParts(tuple(chunks)), evidence)
+    return Composed(generator, found, 1, CONTEXT_TOKENS, domain.language, batch_size)
+
+
+# ── the sides ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def ask(arm, questions: Sequence) -> dict[str, Any]:
+    """ragft: question id -> answer. Search and the making of batches included."""
+    return {answer.question: answer for batch in arm.prepare(questions) for answer in arm.answer(batch)}
+
+
+def generate(sides: Sides, texts: Sequence[str], batch_size: int) -> list[str]:
+    """transformers: rendered prompts sorted by length, longest first, left-padded; as its documentation shows it."""
+    tokenizer, made = sides.tokenizer, [""] * len(texts)
+    order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+    for first in range(0, len(texts), batch_size):
+        chosen = order[first : first + batch_size]
+        inputs = tokenizer([texts[i] for i in chosen], return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False)
+        output = sides.plain.generate(**inputs, do_sample=False, max_new_tokens=MAX_NEW_TOKENS, pad_token_id=tokenizer.pad_token_id)
+        for i, row in zip(chosen, output[:, inputs["input_ids"].shape[1] :], strict=True):
+            made[i] = tokenizer.decode(row, skip_special_tokens=True).strip()
+    return made
+
+
+def langchain_pipeline(model, tokenizer):
+    """LangChain's HuggingFacePipeline over the same model, or None, with a line that says so."""
+    from transformers import pipeline
+
+    options = {"max_new_tokens": MAX_NEW_TOKENS, "do_sample": False, "return_full_text": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it will move to another package
+        try:
+            from langchain_community.llms import HuggingFacePipeline
+        except ImportError:
+            print("no ratio_default: pip install langchain-community", file=sys.stderr)
+            return None
+        return HuggingFacePipeline(pipeline=pipeline("text-generation", model=model, tokenizer=tokenizer, **options))
+
+
+def compare(sides: Sides, arm, questions: Sequence, repeat: int) -> dict[str, Any]:
+    """All sides on one kind of prompts."""
+    prompts = {question.id: text for batch in arm.prepare(questions) for question, text in zip(batch.questions, rendered(sides, batch), strict=True)}
+    texts = [prompts[question.id] for question in questions]
+    ask(arm, questions[:2]), generate(sides, texts[:2], 1)  # warm up
+    alone = generate(sides, texts, 1)
+    by_size = {size: timed(lambda size=size: generate(sides, texts, size))[0] for size in BATCH_SIZES if size < 2 * len(texts)}
+    best = min(by_size, key=by_size.__getitem__)
+    seconds: dict[str, list[float]] = {"ragft": [], "transformers": [], "langchain": []}  # a question
+    rates: list[float] = []
+    for turn in range(repeat):
+        took, answers = timed(lambda: ask(arm, questions))
+        seconds["ragft"].append(took / len(questions))
+        seconds["transformers"].append(timed(lambda: generate(sides, texts, best))[0] / len(questions))
+        part = texts[turn::repeat]
+        if sides.langchain is not None:
+            seconds["langchain"].append(timed(lambda part=part: [sides.langchain.invoke(text) for text in part])[0] / len(part))
+        rates.append(max(matrix_rates(sides.plain).values()))
+    typical = {name: median(values) if values else None for name, values in seconds.items()}
+    usage = [answers[question.id].usage for question in questions]
+    useful = useful_flops(sides.plain, sum(u.prompt_tokens for u in usage), sum(u.completion_tokens for u in usage))
     return {
-        "closed_book": [closed_book(text, "en") for text in asked],
-        "open_book": [open_book(text, [pages[i % len(pages)]], "en") for i, text in enumerate(asked)],
+        "ratio_best": typical["transformers"] / typical["ragft"],
+        "ratio_default": typical["langchain"] / typical["ragft"] if typical["langchain"] else None,
+        "identical_share": sum(answers[q.id].text == text for q, text in zip(questions, alone, strict=True)) / len(questions),
+        "share_of_matrix_rate": useful / (typical["ragft"] * len(questions)) / median(rates),
+        "matrix_gflops": median(rates) / 1e9,
+        "questions_per_second": {name: 1 / value if value else None for name, value in typical.items()},
+        "best_batch_size": best,
+        "seconds_by_batch_size": by_size,
+        "prompt_tokens": sum(u.prompt_tokens for u in usage) / len(usage),
+        "answer_tokens": sum(u.completion_tokens for u in usage) / len(usage),
+        "seconds_a_question": seconds,
     }
 
 
-def batched(generator, prompts: Sequence) -> Callable[[int], list[str]]:
-    """ragft: sorted by length, in batches."""
-
-    def answer(number: int) -> list[str]:
-        order = sorted(range(number), key=lambda i: -generator.length(prompts[i]))
-        texts = [""] * number
-        for first in range(0, number, BATCH_SIZE):
-            chosen = order[first : first + BATCH_SIZE]
-            for i, completion in zip(chosen, generator.complete([prompts[i] for i in chosen]), strict=True):
-                texts[i] = completion.text
-        return texts
-
-    return answer
-
-
-def plain(model, tokenizer, prompts: Sequence) -> Callable[[int], list[str]]:
-    """transformers as its documentation shows it: one prompt, generate, decode."""
+def rendered(sides: Sides, batch) -> list[str]:
+    """The batch's prompts as the model gets them."""
     from ragft.prompts import render
 
-    def answer(number: int) -> list[str]:
-        texts = []
-        for prompt in prompts[:number]:
-            inputs = tokenizer(render(prompt, tokenizer), return_tensors="pt", add_special_tokens=False)
-            output = model.generate(**inputs, do_sample=False, max_new_tokens=MAX_NEW_TOKENS)
-            texts.append(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True).strip())
-        return texts
-
-    return answer
+    return [render(prompt, sides.tokenizer) for prompt in batch.prompts]
 
 
-def timed(answer: Callable[[int], list[str]], number: int) -> tuple[float, list[str]]:
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     began = time.perf_counter()
-    texts = answer(number)
-    return time.perf_counter() - began, texts
+    done = work()
+    return time.perf_counter() - began, done
+
+
+# ── products ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def layers_and_head(model) -> tuple[list, Any]:
+    """The weights of all layers, and of the projection on the vocabulary."""
+    from ragft.products import linear_layers, weight_of
+
+    head = model.get_output_embeddings()
+    return [weight_of(layer) for layer in linear_layers(model) if layer is not head], weight_of(head)
+
+
+def useful_flops(model, prompt_tokens: int, answer_tokens: int) -> float:
+    """Every token goes once through the layers, every token of an answer came once out of the vocabulary. Attention is not counted."""
+    layers, head = layers_and_head(model)
+    return 2.0 * sum(w.numel() for w in layers) * (prompt_tokens + answer_tokens) + 2.0 * head.numel() * answer_tokens
+
+
+def matrix_rates(model) -> dict[str, float]:
+    """Float32 operations per second of products with the layers' weights, by torch's own way and by oneDNN."""
+    import torch
+    from torch.nn.functional import linear
+
+    from ragft.products import product
+
+    layers, _ = layers_and_head(model)
+    inputs = {w.shape[1]: torch.randn(RATE_ROWS, w.shape[1]) for w in layers}
+    rates = {}
+    for name, way in (("mkl", linear), ("onednn", product)):
+        way(inputs[layers[0].shape[1]], layers[0], None)
+        began, done = time.perf_counter(), 0.0
+        for number in range(10**9):
+            weight = layers[number % len(layers)]
+            way(inputs[weight.shape[1]], weight, None)
+            done += 2.0 * RATE_ROWS * weight.numel()
+            if (took := time.perf_counter() - began) > RATE_SECONDS:
+                break
+        rates[name] = done / took
+    return rates
+
+
+# ── int8 ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def int8(domain, folder: Path, batch_size: int, number: int, repeat: int) -> dict[str, Any]:
+    """Speed and score of int8 beside float32, on test questions with their gold passages; the interval is clustered by document."""
+    import numpy as np
+
+    from ragft.metrics.answer import match
+    from ragft.stats import clustered_mean
+
+    asked = [(question, gold) for question, gold in domain.limited(number).split("test") if gold.evidence]
+    questions = [question for question, _ in asked]
+    arms = {precision: make_arm(domain, folder, "oracle", batch_size, precision) for precision in ("float32", "int8")}
+    seconds: dict[str, list[float]] = {precision: [] for precision in arms}
+    answers: dict[str, dict[str, Any]] = {}
+    for _ in range(repeat):
+        for precision, arm in arms.items():
+            ask(arm, questions[:1])  # puts its weights in place
+            took, answers[precision] = timed(lambda arm=arm: ask(arm, questions))
+            seconds[precision].append(took)
+    scores = {precision: np.array([match(found[gold.id], gold) for _, gold in asked]) for precision, found in answers.items()}
+    difference = clustered_mean(scores["int8"] - scores["float32"], [gold.document for _, gold in asked])
+    low, high = difference.bounds(0.025)
+    same = [answers["int8"][q.id].text == answers["float32"][q.id].text for q in questions]
+    return {
+        "questions": len(questions),
+        "ratio_to_float32": median(seconds["float32"]) / median(seconds["int8"]),
+        "identical_share": sum(same) / len(same),
+        **{f"match_{precision}": float(found.mean()) for precision, found in scores.items()},
+        "match_difference": {"mean": difference.mean, "low": low, "high": high},
+        "seconds": seconds,
+    }
 
 
 if __name__ == "__main__":

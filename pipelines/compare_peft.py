@@ -47,7 +47,7 @@ def main() -> int:
 
 def compare_methods(arguments: argparse.Namespace) -> dict[str, Any]:
     """Run the study, ask the further questions, write the guide."""
-    from ragft import guide
+    from ragft import guidepage
     from ragft.progress import Lines
     from ragft.robust import robustness
     from ragft.search import search
@@ -57,13 +57,15 @@ def compare_methods(arguments: argparse.Namespace) -> dict[str, Any]:
     context = prepare(study, arguments.runs)
     print(f"{len(study.arms)} arms: {', '.join(study.arms)}", file=sys.stderr)
     result = carry_out(context, Lines())
+    further = [name for name, arm in study.arms.items() if arm.retriever not in (None, "oracle") and arm.tuning in (None, *ARTICLE)]
     with context.run.locked():
-        further = [name for name, arm in study.arms.items() if arm.retriever not in (None, "oracle") and arm.tuning in (None, *ARTICLE)]
-        robustness(search(context, Lines()), further, arguments.second, Lines())
+        searched = search(context, Lines())
+    robustness(searched, further, arguments.second, Lines())  # which holds the run itself
+    with context.run.locked():
         report = report_run(context.run)
     if arguments.doc:
-        guide.write_document(context.run, arguments.doc, command_of(arguments))
-    return {"run": str(context.run.folder), "report": str(report), "verdict": result.decision.verdict, **guide.summary(context.run)}
+        guidepage.write_document(context.run, arguments.doc, command_of(arguments))
+    return {"run": str(context.run.folder), "report": str(report), "verdict": result.decision.verdict, **guidepage.summary(context.run)}
 
 
 def study_of_methods(arguments: argparse.Namespace) -> Any:

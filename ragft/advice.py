@@ -124,7 +124,7 @@ def advice(
 ) -> tuple[Claim, ...]:
     """Every piece of the article's advice, in the article's order. `tensors`: what stands in a row's adapter file."""
     sound = [row for row in rows if not row.control]
-    found = [*_of_scores(sound, table, margin, alpha), *_of_times(sound, measures, alpha)]
+    found = [*_of_scores(sound, table, margin, alpha), *_of_times(rows, measures, alpha)]  # what was learned does not change a time
     for key, methods, text, source, look in STRUCTURE:
         mine = [row for row in sound if not methods or row.method in methods]
         seen = look(mine, tensors) if mine else Finding("not measured", f"This study has no arm with {_tuning(methods)}. {_add(methods)}")
@@ -139,7 +139,7 @@ def _tuning(methods: Sequence[str]) -> str:
 
 def _add(methods: Sequence[str]) -> str:
     name = methods[0] if methods else "lora"
-    return f"Add to its arms: `{name}: {{tuning: {name}}}`."
+    return f"Add to its arms: {name}: {{tuning: {name}}}"
 
 
 # ── scores ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -150,7 +150,7 @@ def _of_scores(rows: Sequence[TunedRow], table: ScoreTable, margin: float, alpha
     share = alpha / max(1, len(couples))
     found = {}
     for key, couple in couples.items():
-        difference = next(iter(pairwise(table, [couple], margin=0.0, alpha=share)), None)
+        difference = next(iter(pairwise(table, [couple], alpha=share)), None)
         if difference:
             found[key] = difference
     ways = {row.arm: row.way for row in rows}
@@ -251,7 +251,7 @@ def _of_time(spec: OfTimes, ratios: Sequence[float], rows: Sequence[TunedRow], m
     if not ratios:
         there = any(row.method in spec.methods for row in rows)
         why = "The time of single answers was not measured in this run" if there else f"This study has no arm with {_tuning(spec.methods)}"
-        how = "pipelines/compare_peft.py measures it." if there else _add(spec.methods)
+        how = "Run the study again: ragft run measures it." if there else _add(spec.methods)
         return Claim(spec.key, spec.methods, spec.text, spec.source, "not measured", f"{why}. {how}", "nothing")
     mean, low, high = ratio_interval(ratios, alpha)
     status: Status = "undecided"

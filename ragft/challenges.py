@@ -12,15 +12,15 @@ from ragft.robustness import RobustnessRow
 from ragft.tunedrows import Forgetting, TunedRow
 
 State = Literal["measured", "not measured", "out of scope"]
-MEASURE = "pipelines/compare_peft.py measures it"
-LARGER = "Run the same study with a larger one (`--set model=…`) and lay the reports side by side."
+NOISE = "python pipelines/compare_peft.py STUDY asks for them"
+LARGER = "Run the same study with a larger one (--set model=…) and lay the reports side by side."
 HOSTILE = (
-    "Run the study on a hostile variant of the domain: `python data/make_variants.py DOMAIN variants` plants injected "
+    "Run the study on a hostile variant of the domain: python data/make_variants.py DOMAIN variants plants injected "
     "instructions and conflicting documents."
 )
 PRIVATE = (
     "Attacks that draw training text out of an adapter are not tried. Training and answering stay on this machine. "
-    "What a model has learned cannot be kept from some of its readers: the need `access_control` rules tuned arms out."
+    "What a model has learned cannot be kept from some of its readers: the need access_control rules tuned arms out."
 )
 
 
@@ -61,10 +61,10 @@ def _balance(rows: Sequence[TunedRow], groupings: Sequence[Grouping], train_toke
         good = [row for row in rows if row.arm in (*names[:1], *group.like_best) and row.training_seconds and row.trainable]
         if names and good:
             least, fastest = min(good, key=lambda row: row.trainable or 0), min(good, key=lambda row: row.training_seconds or 0)
+            arms = f"{len(good)} tuned arm{'s' * (len(good) != 1)}"
             parts.append(
-                f"{group.way}, of the {len(good)} tuned arm{'s' * (len(good) != 1)} not told apart from the best mean ({names[0]}), "
-                f"{least.arm} trains the fewest "
-                f"parameters ({count(least.trainable)}) and {fastest.arm} trained fastest ({seconds(fastest.training_seconds)} a seed)"
+                f"{group.family}, of the {arms} not told apart from the best mean ({names[0]}), {least.arm} trains the fewest parameters "
+                f"({count(least.trainable)}) and {fastest.arm} trained fastest ({seconds(fastest.training_seconds)} a seed)"
             )
     if not parts:
         return Challenge("balance", title, "not measured", "No tuned arm has a score, a count of parameters and a training time.")
@@ -86,7 +86,7 @@ def told_apart(group: Grouping) -> str:
     names = [member.arm for member in group.members]
     if len(names) < 2:
         return ""
-    head = f"{group.way[0].upper()}{group.way[1:]}, {names[0]} has the best mean"
+    head = f"{group.family[0].upper()}{group.family[1:]}, {names[0]} has the best mean"
     rest = [name for name in names[1:] if name not in group.like_best]
     if not group.like_best:
         return f"{head} and was told apart from every other arm."
@@ -111,7 +111,8 @@ def _noise(key: str, title: str, rows: Sequence[TunedRow], robust: Sequence[Robu
             said = f"surely worse than {against}: {_names(worse, len(arms))}; surely better: {_names(better, len(arms))}"
             parts.append(f"{variant}: of {len(arms)} tuned arms, {said}{between}")
     if not parts:
-        how = f"Answers {'on a second domain' if variants == ('second domain',) else 'under noise'} were not asked for in this run: {MEASURE}."
+        where = "on a second domain" if variants == ("second domain",) else "under noise"
+        how = f"No answers {where} were asked for in this run: {NOISE}."
         return Challenge(key, title, "not measured", how)
     joined = ". ".join(part[0].upper() + part[1:] for part in parts)
     return Challenge(key, title, "measured", f"{joined}. Each interval for itself.")
@@ -131,7 +132,8 @@ def _resources(rows: Sequence[TunedRow]) -> Challenge:
     if least.adapters == most.adapters and fast.adapters == slow.adapters:
         words = f"Training {least.method} took {size(least.peak_bytes)} of memory and {seconds(fast.training_seconds)} a seed."
         return Challenge("resources", title, "measured", words)
-    memory = f"memory from {size(least.peak_bytes)} ({least.method}) to {size(most.peak_bytes)} ({most.method})"
+    low, high = size(least.peak_bytes), size(most.peak_bytes)
+    memory = f"{high} of memory" if low == high else f"memory from {low} ({least.method}) to {high} ({most.method})"
     time = f"time a seed from {seconds(fast.training_seconds)} ({fast.method}) to {seconds(slow.training_seconds)} ({slow.method})"
     return Challenge("resources", title, "measured", f"Training took {memory}, and {time}.")
 
@@ -140,7 +142,7 @@ def _inside(rows: Sequence[TunedRow]) -> Challenge:
     title = "Harder to interpret than full tuning"
     seen = {row.adapters: row for row in reversed(rows) if row.shift}
     if not seen:
-        return Challenge("inside", title, "not measured", f"Where hidden states change was not measured in this run: {MEASURE}.")
+        return Challenge("inside", title, "not measured", "Where hidden states change was not measured. Run the study again: ragft run measures it.")
     by_layer: dict[int, list[str]] = {}
     for row in reversed(seen.values()):
         place = max(range(len(row.shift)), key=lambda layer: row.shift[layer])
@@ -156,7 +158,7 @@ def _forgetting(rows: Sequence[TunedRow]) -> Challenge:
     seen = {row.adapters: row for row in reversed(rows) if row.forgetting}
     known = [(row.arm, row.forgetting) for row in reversed(seen.values()) if row.forgetting]
     if not known:
-        return Challenge("forgetting", title, "not measured", f"Name a general set (`general: data/general`); {MEASURE}.")
+        return Challenge("forgetting", title, "not measured", "Name a general set in the study (general: data/general) and run it again.")
     most, least = max(known, key=lambda pair: pair[1].kl), min(known, key=lambda pair: pair[1].kl)
     words = f"Furthest from the base: {_moved(*most)}."
     if len(known) > 1:

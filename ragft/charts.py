@@ -93,7 +93,7 @@ def interval_chart(
 ) -> Markup:
     """A forest plot: a dot and its interval a row, small rings for single seeds, `band` shaded, zero drawn when signed."""
     height = ROW * len(rows) + AXIS
-    parts = [_open(height, f"{title} " + " ".join(f"{row.label}: {row.note}." for row in rows), title)]
+    parts = [opening(height, f"{title} " + " ".join(f"{row.label}: {row.note}." for row in rows), title)]
     if band:
         left, right = (scale.place(max(scale.low, min(scale.high, edge))) for edge in band)
         parts.append(Markup('<rect class="band" x="{}%" y="0" width="{}%" height="{}"/>').format(left, round(right - left, 3), height - AXIS))
@@ -104,7 +104,7 @@ def interval_chart(
 
 def _interval_row(row: IntervalRow, top: int, scale: Axis) -> Markup:
     middle, tone = top + 29, "strong" if row.strong else "plain"
-    parts = [_labels(row.label, row.note, top)]
+    parts = [labels(row.label, row.note, top)]
     if row.low is not None and row.high is not None:
         a, b = scale.place(row.low), scale.place(row.high)
         parts.append(Markup('<line class="whisker {}" x1="{}%" x2="{}%" y1="{y}" y2="{y}"/>').format(tone, a, b, y=middle))
@@ -119,9 +119,9 @@ def _interval_row(row: IntervalRow, top: int, scale: Axis) -> Markup:
 def stacked_chart(rows: Sequence[StackRow], parts: Sequence[Part], *, title: str) -> Markup:
     """One bar a row, all of the same length; a part of at least 6 % carries its per cent."""
     said = [f"{r.label}: " + ", ".join(f"{p.label} {100 * r.shares[p.key]:.1f} %" for p in parts if r.shares[p.key]) + "." for r in rows]
-    made = [_open(ROW * len(rows), f"{title} {' '.join(said)}", title)]
+    made = [opening(ROW * len(rows), f"{title} {' '.join(said)}", title)]
     for number, row in enumerate(rows):
-        made.append(_labels(row.label, row.note, number * ROW))
+        made.append(labels(row.label, row.note, number * ROW))
         begin = 0.0
         for part in parts:
             share = row.shares[part.key]
@@ -147,7 +147,7 @@ def line_chart(lines: Sequence[Line], *, title: str, x_unit: str, y_unit: str, h
     across, up = axis(0.0, max(x for x, _ in points)), axis(min(0.0, *(y for _, y in points)), max(y for _, y in points), 4)
     top, bottom = 30, height - AXIS
     said = " ".join(f"{line.label}: from {line.points[0][1]:.2f} to {line.points[-1][1]:.2f}." for line in lines)
-    parts = [_open(height, f"{title} {y_unit}. {said}", title), Markup('<text class="unit" x="0" y="12">{}</text>').format(y_unit)]
+    parts = [opening(height, f"{title} {y_unit}. {said}", title), Markup('<text class="unit" x="0" y="12">{}</text>').format(y_unit)]
     for tick in up.ticks:
         y = round(bottom - (bottom - top) * (tick - up.low) / (up.high - up.low), 2)
         parts.append(Markup('<line class="grid" x1="{}%" x2="{}%" y1="{y}" y2="{y}"/>').format(LEFT, RIGHT, y=y))
@@ -190,13 +190,14 @@ def smooth(points: Sequence[tuple[float, float]], window: int) -> tuple[tuple[fl
 # ── pieces ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _open(height: int, label: str, title: str) -> Markup:
+def opening(height: int, label: str, title: str) -> Markup:
+    """The start of a chart, with its text alternative; the end is `</svg>`."""
     return Markup(
         '<svg class="chart" xmlns="http://www.w3.org/2000/svg" role="img" width="100%" height="{}" aria-label="{}"><title>{}</title>'
     ).format(height, label, title)
 
 
-def _labels(label: str, note: str, top: int) -> Markup:
+def labels(label: str, note: str, top: int) -> Markup:
     """The row's name at the left and its figures at the right, above the row. A long name is cut here, not in the alternative text."""
     label = label if len(label) <= LABEL else label[: LABEL - 1] + "…"
     return Markup('<text class="name" x="0" y="{y}">{}</text><text class="note" x="100%" y="{y}">{}</text>').format(label, note, y=top + 15)

@@ -56,12 +56,12 @@ def compare(table: ScoreTable, *, metric: str, reference: str, margin: float, al
     )
 
 
-def pairwise(table: ScoreTable, pairs: Sequence[tuple[str, str]], *, margin: float, alpha: float) -> list[Difference]:
+def pairwise(table: ScoreTable, pairs: Sequence[tuple[str, str]], *, alpha: float) -> list[Difference]:
     """The paired differences of these arms; each bound is wrong with probability `alpha`. A pair without a common scored question is left out.
 
     Seed variances come from all tuned arms of the table, so that an arm with one seed takes the pool's.
     """
-    return _differences(table, [(table.arm(one), table.arm(other)) for one, other in pairs], margin, alpha, _seed_variances(table.arms))
+    return _differences(table, [(table.arm(one), table.arm(other)) for one, other in pairs], 0.0, alpha, _seed_variances(table.arms))
 
 
 def _check(table: ScoreTable, metric: str, reference: str) -> None:

@@ -47,7 +47,7 @@ class Member:
 class Grouping:
     """A family of arms, best mean first."""
 
-    way: str
+    family: str
     members: tuple[Member, ...]
     pairs: tuple[Pair, ...]
     like_best: tuple[str, ...]  # not told apart from the arm with the best mean
@@ -56,7 +56,7 @@ class Grouping:
     open: bool  # some pair has no interval: too few seeds or documents
 
 
-def grouping(table: ScoreTable, way: str, names: Sequence[str], alpha: float) -> Grouping:
+def grouping(table: ScoreTable, family: str, names: Sequence[str], alpha: float) -> Grouping:
     """All pairs of these arms compared at once."""
     arms = [table.arm(name) for name in names]
     scored = [arm for arm in arms if arm.scored.any()]
@@ -65,14 +65,13 @@ def grouping(table: ScoreTable, way: str, names: Sequence[str], alpha: float) ->
     couples = list(combinations(order, 2))
     share = alpha / max(1, len(couples))
     pairs = [
-        Pair(d.arm, d.minus, d.estimate.mean, d.low, d.high, _two_sided(d.estimate, len(couples)))
-        for d in pairwise(table, couples, margin=0.0, alpha=share)
+        Pair(d.arm, d.minus, d.estimate.mean, d.low, d.high, _two_sided(d.estimate, len(couples))) for d in pairwise(table, couples, alpha=share)
     ]
     found = {(pair.arm, pair.minus): pair for pair in pairs}
     letters = compact_letters(order, {key for key, pair in found.items() if pair.differs})
     members = [Member(name, score[name], letters[name], found.get((order[0], name))) for name in order]
     return Grouping(
-        way=way,
+        family=family,
         members=tuple(members),
         pairs=tuple(pairs),
         like_best=tuple(m.arm for m in members[1:] if not (m.minus_best and m.minus_best.differs)),

@@ -1,15 +1,20 @@
 """Which fine-tuning? Material and measures -> Guide: the tuned arms side by side, the article's advice put to the test.
 
-    guide = read_guide(run)      # what `ragft report` writes as guide.json and shows
+    guide = make_guide(read_material(run))  # None where no arm is tuned
+
+`ragft report` writes it as guide.json and shows it.
 
 Everything in it is read from the run's folder. What was not measured is absent, and says how to get it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 from ragft import scoring
 from ragft.advice import Claim, advice
@@ -17,24 +22,26 @@ from ragft.challenges import Challenge, challenges
 from ragft.compare import Difference, ScoreTable, pairwise
 from ragft.groups import Grouping, grouping
 from ragft.material import Material
-from ragft.measures import read_measures
 from ragft.numbers import points
 from ragft.robustness import RobustnessRow, read_robustness
-from ragft.searched import read_searched
-from ragft.store import Run, write_json
-from ragft.tunedrows import WAYS, Method, TunedRow, method_of, stored_tensors, tuned_rows
+from ragft.searched import Searched
+from ragft.store import Run, read_record, write_json
+from ragft.tunedrows import FAMILIES, Method, TunedRow, abstained, method_of, stored_tensors, tuned_rows
 from ragft.words import says
+
+PATH = re.compile(r"domain=.*/")  # in a search's name: which folder it is in says nothing to another reader
 
 
 @dataclass(frozen=True, slots=True)
 class Untuned:
-    """An arm without tuning that tuned arms of one way are set against."""
+    """An arm without tuning that tuned arms of one family are set against."""
 
     arm: str
-    way: str
+    family: str
     score: float
     low: float | None
     high: float | None
+    abstained: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,19 @@ class Control:
     high: float | None
     mean: float
     words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What one search on dev questions chose, and how many settings it tried."""
+
+    what: str
+    objective: str
+    chosen: Mapping[str, Any]
+    value: float
+    complete: int
+    pruned: int
+    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +83,20 @@ class Guide:
     methods: tuple[Method, ...]  # of the run's tuned arms, in the study's order
     rows: tuple[TunedRow, ...]
     untuned: tuple[Untuned, ...]
-    groupings: tuple[Grouping, ...]  # one a way that has two arms or more
+    groupings: tuple[Grouping, ...]  # one a family that has two arms or more
     claims: tuple[Claim, ...]
     challenges: tuple[Challenge, ...]
     robustness: tuple[RobustnessRow, ...]
     controls: tuple[Control, ...]
+    searches: tuple[Chosen, ...]
     absent: tuple[str, ...]  # what was not measured, and how to get it
 
     def method(self, name: str) -> Method:
         return next(method for method in self.methods if method.name == name)
 
-    def of_way(self, way: str) -> tuple[TunedRow, ...]:
-        """The rows of a way, controls left out."""
-        return tuple(row for row in self.rows if row.way == way and not row.control)
+    def of_family(self, family: str) -> tuple[TunedRow, ...]:
+        """The rows of a family, controls left out."""
+        return tuple(row for row in self.rows if row.way in FAMILIES[family] and not row.control)
 
 
 def write_guide(m: Material) -> Guide | None:
@@ -88,16 +109,23 @@ def write_guide(m: Material) -> Guide | None:
     return guide
 
 
+def read_guide(run: Run) -> Guide | None:
+    """What `write_guide` wrote; None where there is none."""
+    path = run.folder / "guide.json"
+    return read_record(Guide, path) if path.is_file() else None
+
+
 def make_guide(m: Material) -> Guide | None:
     """The guide to a run's tuned arms; None where there is none."""
-    measures, robust = read_measures(m.run.folder), read_robustness(m.run.folder)
-    rows = tuned_rows(m, measures, read_searched(m.run))
+    robust = read_robustness(m.run.folder)
+    rows = tuned_rows(m)
     if not rows:
         return None
     c, table = m.comparison, scoring.score_table(m.run, m.comparison.metric, m.comparison.reference)
     groupings = _groupings(rows, table, c.alpha)
     noise = robust.rows if robust else ()
     model, domain = str(m.manifest["model"]["name"]), str(m.manifest["data"]["domain"])
+    model = Path(model).name if Path(model).is_absolute() else model  # a hub id keeps its owner
     return Guide(
         model=model,
         domain=domain,
@@ -110,17 +138,25 @@ def make_guide(m: Material) -> Guide | None:
         rows=rows,
         untuned=_untuned(m, rows),
         groupings=groupings,
-        claims=advice(rows, table, measures, _reader(m.run), margin=c.margin, alpha=c.alpha),
+        claims=advice(rows, table, m.measures, _reader(m.run), margin=c.margin, alpha=c.alpha),
         challenges=challenges(
             [row for row in rows if not row.control], groupings, noise, model=model, domain=domain, train_tokens=m.study.train_tokens
         ),
         robustness=noise,
         controls=_controls(rows, table, c.margin, c.alpha),
+        searches=_searches(m.searched),
         absent=_absent(rows, noise),
     )
 
 
-def _reader(run: Run):
+def _searches(found: Searched | None) -> tuple[Chosen, ...]:
+    return tuple(
+        Chosen(PATH.sub("domain=", one.what), one.objective, one.chosen, one.value, one.count("complete"), one.count("pruned"), one.count("failed"))
+        for one in (found.results if found else ())
+    )
+
+
+def _reader(run: Run) -> Callable[[TunedRow], Mapping[str, int]]:
     """What stands in a row's adapter file; each file is looked at once."""
 
     @cache
@@ -131,23 +167,24 @@ def _reader(run: Run):
 
 
 def _untuned(m: Material, rows: tuple[TunedRow, ...]) -> tuple[Untuned, ...]:
-    """The arms that tuned ones are set against, once a way."""
-    found = {}
+    """The arms that tuned ones are set against."""
+    found: dict[str, Untuned] = {}
     for row in rows:
         own = next((r for r in m.comparison.arms if r.name == row.untuned), None)
         if own and not row.control:
-            found[row.way, own.name] = Untuned(own.name, row.way, own.estimate.mean, own.low, own.high)
+            family = "with passages" if m.arm(own.name).retriever else "alone"
+            found[own.name] = Untuned(own.name, family, own.estimate.mean, own.low, own.high, abstained(m, own.name))
     return tuple(found.values())
 
 
 def _groupings(rows: tuple[TunedRow, ...], table: ScoreTable, alpha: float) -> tuple[Grouping, ...]:
-    """The tuned arms of each way with the untuned arms beside them, where there are two or more."""
+    """The tuned arms of each family with the untuned arms beside them, where there are two or more."""
     found = []
-    for way in WAYS:
-        mine = [row for row in rows if row.way == way and not row.control]
+    for family, ways in FAMILIES.items():
+        mine = [row for row in rows if row.way in ways and not row.control]
         names = list(dict.fromkeys([*(row.untuned for row in mine if row.untuned), *(row.arm for row in mine)]))
         if len(names) > 1:
-            found.append(grouping(table, way, names, alpha))
+            found.append(grouping(table, family, names, alpha))
     return tuple(found)
 
 
@@ -155,7 +192,7 @@ def _controls(rows: tuple[TunedRow, ...], table: ScoreTable, margin: float, alph
     pairs = [(row, (row.arm, row.untuned)) for row in rows if row.control and row.untuned]
     found = []
     for row, (arm, untuned) in pairs:
-        for difference in pairwise(table, [(arm, str(untuned))], margin=0.0, alpha=alpha / len(pairs)):
+        for difference in pairwise(table, [(arm, str(untuned))], alpha=alpha / len(pairs)):
             words = f"{says(difference)}: {_control_words(row.format, difference, margin)}"
             found.append(Control(arm, row.format, difference.low, difference.high, difference.estimate.mean, words))
     return tuple(found)
@@ -168,7 +205,7 @@ def _control_words(kind: str, found: Difference, margin: float) -> str:
             return "a gain from exchanged answers. Something other than training gives answers away; do not trust this run's tuned scores."
         if high is not None and high < margin:
             return f"no gain of {points(margin)} or more, as it should be."
-        return "as far as can be told no sure gain, as it should be."
+        return "no gain is sure, as it should be; a small one is not excluded."
     if low is not None and low > 0:
         return "a gain without knowledge of these documents: behaviour (form, length, refusals). As much of the other arms' gain may be that."
     if high is not None and high < margin:
@@ -178,13 +215,14 @@ def _control_words(kind: str, found: Difference, margin: float) -> str:
 
 def _absent(rows: tuple[TunedRow, ...], noise: tuple[RobustnessRow, ...]) -> tuple[str, ...]:
     """One sentence for each kind of measurement that no row has."""
-    how = "`python pipelines/compare_peft.py STUDY` measures it"
-    general = "name a general set (`general: data/general`)"
+    again = "run the study again, with ragft run"
+    pipeline = "python pipelines/compare_peft.py STUDY asks for them"
+    general = "name a general set in the study (general: data/general) and run it again"
     lacks = [
-        (not any(row.latency for row in rows), f"The time of one answer alone, unmerged and merged, was not measured: {how}."),
-        (not any(row.forgetting for row in rows), f"What tuning makes the model forget was not measured: {general}, and {how}."),
-        (not any(row.shift for row in rows), f"Where hidden states change was not measured: {how}."),
-        (not noise, f"Robustness to typing errors and distractors, and use on a second domain, were not measured: {how}."),
-        (not any(row.searched for row in rows), "Learning rates are the methods' own, not searched here: add `search: {trials: 4}` to the study."),
+        (not any(row.latency for row in rows), f"The time of one answer alone, unmerged and merged, was not measured: {again}."),
+        (not any(row.forgetting for row in rows), f"What tuning makes the model forget was not measured: {general}."),
+        (not any(row.shift for row in rows), f"Where hidden states change was not measured: {again}."),
+        (not noise, f"Answers under typing errors and distractors, and on a second domain, are not there: {pipeline}."),
+        (not any(row.searched for row in rows), "Learning rates are the methods' own, not searched here: add search: {trials: 4} to the study."),
     ]
     return tuple(words for lacking, words in lacks if lacking)

@@ -3,6 +3,7 @@
     ragft report runs/2026-01-31-manuals-1f2e3d4c5b6a
 
 What the page says is worked out here and in `diagnosis`; charts are in `charts`, words and layout in `templates/`.
+The section "Which fine-tuning?" comes from `guide`.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ragft import charts, diagnosis, numbers, registry, scoring
+from ragft import charts, diagnosis, guidepage, numbers, registry, scoring
 from ragft.charts import IntervalRow, Line, StackRow
 from ragft.compare import ArmRow, Comparison, SliceRow
 from ragft.cost import ArmCost, Prices
 from ragft.diagnosis import PARTS, Losses
 from ragft.domain.splits import STRATA
+from ragft.guide import write_guide
 from ragft.material import Arm, Material, read_material
 from ragft.numbers import percent, signed
+from ragft.pages import environment
 from ragft.store import Run, write_text
 from ragft.types import OUTCOMES, Answer, FitReport, Gold, Hit
 from ragft.words import covered
@@ -30,31 +32,16 @@ from ragft.words import covered
 if TYPE_CHECKING:
     import pandas as pd
 
-TEMPLATES = Path(__file__).parent / "templates"
 STANDS_OUT = 0.05  # the q below which an exploratory difference is pointed out
 
 
 def write_report(run: Run) -> Path:
-    """Write report.html and report.md beside the run's results; returns the first."""
-    page = _page(read_material(run))
-    write_text(run.folder / "report.md", _environment(markdown=True).get_template("report.md").render(page))
-    write_text(run.folder / "report.html", _environment().get_template("report.html").render(page))
+    """Write report.html, report.md and guide.json beside the run's results; returns the first."""
+    m = read_material(run)
+    page = {**_page(m), "which": guidepage.view(guide) if (guide := write_guide(m)) else None}
+    write_text(run.folder / "report.md", environment(markdown=True).get_template("report.md").render(page))
+    write_text(run.folder / "report.html", environment().get_template("report.html").render(page))
     return run.folder / "report.html"
-
-
-def _environment(markdown: bool = False) -> Environment:
-    """Everything a template prints is escaped: for HTML by Jinja, for Markdown by `numbers.ordinary`."""
-    made = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=not markdown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=numbers.ordinary if markdown else None,
-    )
-    made.filters |= {name: getattr(numbers, name) for name in ("percent", "points", "signed", "seconds", "count", "size", "money")}
-    made.globals |= {"span": numbers.span, "NONE": numbers.NONE}
-    return made
 
 
 def _page(m: Material) -> dict[str, Any]:

@@ -51,7 +51,6 @@ RATE_FACTOR = 3.0  # the second and third learning rate tried, around the method
 RATE_REACH = 10.0  # how far from the method's own the sampler may go
 PRUNE_P = 0.05  # of the paired test by which a retrieval trial is ended
 PRUNE_QUESTIONS = 12  # answered before any trial is ended by it
-PRUNE_TOKENS = 0.5  # the share of a trial's training before which its loss says too little
 
 
 def search(context: Context, watcher: Watcher) -> Context:
@@ -229,19 +228,17 @@ def _answer_dev(context: Context, number: int, settings: Settings, trial: Trial,
 def _adapter_task(context: Context, what: str, name: str, budget: Search, inputs: str) -> Task:
     """The search of one adapter's learning rate; `context` has the chosen retrieval."""
     from optuna.distributions import FloatDistribution
-    from optuna.pruners import MedianPruner
 
-    from ragft.trials import Task
+    from ragft.trials import Pace, Task
 
     arm = context.study.arms[name]
     own, tokens = learning_rate(arm), trial_tokens(context.study)
     assert tokens is not None
     space = {"learning_rate": FloatDistribution(own / RATE_REACH, own * RATE_REACH, log=True)}
     firsts = tuple({"learning_rate": rate} for rate in (own, float(f"{own * RATE_FACTOR:.2g}"), float(f"{own / RATE_FACTOR:.2g}")))
-    pruner = MedianPruner(n_startup_trials=1, n_warmup_steps=int(PRUNE_TOKENS * tokens))
     limited = replace(context, domain=context.domain.limited(budget.dev_questions, "dev"))
     attempt = partial(_train_trial, limited, arm, tokens, index_artifact(context, lambda done, total: None))
-    return Task(f"{what} {inputs}", False, space, firsts, (), pruner, attempt)
+    return Task(f"{what} {inputs}", False, space, firsts, (), Pace(tokens), attempt)
 
 
 def _adapter_words(context: Context, budget: Search) -> str:
@@ -250,7 +247,7 @@ def _adapter_words(context: Context, budget: Search) -> str:
 
 
 def _train_trial(context: Context, arm: ArmSettings, tokens: int, index: Artifact, settings: Settings, trial: Trial, progress: Advance) -> float:
-    """The dev loss of an adapter trained with this learning rate. Raises DivergedError, and Pruned where it falls behind."""
+    """The dev loss of an adapter trained with this learning rate. Raises DivergedError, and Pruned where it cannot become the best."""
     from ragft.trials import Pruned
 
     plan = replace(

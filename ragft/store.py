@@ -10,7 +10,7 @@
       arms/<arm>/seed-<n>/                   fit.json answers.jsonl scores.jsonl
       measures/base.json adapter-<fingerprint>.json
       robustness.json robustness/<arm>/<variant>/answers.jsonl
-      comparison.json decision.json report.html report.md
+      comparison.json decision.json guide.json report.html report.md
 
 A file is written beside its place and renamed, so that a kill at any moment leaves the old one or the new one. The
 answers are appended a whole batch at a time; what a kill left of a torn batch is dropped when the log is opened again.

@@ -144,7 +144,7 @@ def unified(rows: Sequence[TunedRow], tensors: Tensors) -> Finding:
         return Finding("refuted", f"{'; '.join(said).capitalize()}.")
     placed = f"All methods of this study ({len(methods)}) have a place in its four columns"
     if not measured:
-        return Finding("undecided", f"{placed}. How far each moves hidden states was not measured: pipelines/compare_peft.py measures it.")
+        return Finding("undecided", f"{placed}. How far each moves hidden states was not measured: run the study again.")
     classes = len({(m.form, m.insertion, m.modifies, m.composition) for m in methods})
     return Finding("confirmed", f"{placed}, in {classes} classes; each of the {len(measured)} that were measured changes hidden states.")
 

@@ -1,4 +1,4 @@
-"""Material and measures -> one record for each tuned arm: what kind of method it is, what it took, how it scores, what it forgets.
+"""Material -> one record for each tuned arm: what kind of method it is, what it took, how it scores, what it forgets.
 
 Nothing is judged here; ragft.advice and ragft.groups do that.
 """
@@ -14,11 +14,11 @@ from typing import Any, Literal
 from ragft import registry
 from ragft.material import Arm, Material
 from ragft.measures import BASE, Measures
-from ragft.searched import Searched
 from ragft.types import FitReport
 
 Way = Literal["alone", "with RAG", "RAFT"]
 WAYS: tuple[Way, ...] = ("alone", "with RAG", "RAFT")
+FAMILIES: dict[str, tuple[Way, ...]] = {"alone": ("alone",), "with passages": ("with RAG", "RAFT")}  # arms that are told apart from one another
 CONTROLS = ("other-documents", "shuffled")  # formats that should teach nothing that the test asks for
 
 
@@ -101,11 +101,11 @@ def method_of(name: str) -> Method:
     return Method(name=name, summary=entry.summary, **words, mergeable=bool(facts["mergeable"]))
 
 
-def tuned_rows(m: Material, measures: Mapping[str, Measures], searched: Searched | None) -> tuple[TunedRow, ...]:
+def tuned_rows(m: Material) -> tuple[TunedRow, ...]:
     """Every tuned arm that could be deployed, in the study's order."""
     tuned = [arm for arm in m.arms if arm.tuning and arm.retriever != "oracle"]
     shared = [(arm.tuning, way_of(arm)) for arm in tuned if arm.format not in CONTROLS]
-    return tuple(_row(m, arm, measures, searched, shared.count((arm.tuning, way_of(arm))) > 1) for arm in tuned)
+    return tuple(_row(m, arm, shared.count((arm.tuning, way_of(arm))) > 1) for arm in tuned)
 
 
 def way_of(arm: Arm) -> Way:
@@ -120,15 +120,14 @@ def adapters_of(arm: Arm) -> tuple[str, ...]:
     return tuple(Path(arm.built[seed]["adapter"]["folder"]).name for seed in arm.seeds)
 
 
-def _row(m: Material, arm: Arm, measures: Mapping[str, Measures], searched: Searched | None, ambiguous: bool) -> TunedRow:
+def _row(m: Material, arm: Arm, ambiguous: bool) -> TunedRow:
     fits = [fit for seed in arm.seeds if (fit := arm.fit("adapter", seed))]
     found = next((row for row in m.comparison.arms if row.name == arm.name), None)
     names = adapters_of(arm)
-    measured = [measures[name] for name in names if name in measures]
+    measured = [m.measures[name] for name in names if name in m.measures]
     seconds, tokens = _mean(fits, "seconds"), _mean(fits, "training_tokens")
     trainable, total = _mean(fits, "trainable_parameters"), _mean(fits, "total_parameters")
     stored = stored_tensors(m.run.folder / "artifacts" / names[0])
-    abstained = m.frame[m.frame["arm"] == arm.name]["abstained"].dropna()
     return TunedRow(
         arm=arm.name,
         label=arm.name if ambiguous or arm.format in CONTROLS else str(arm.tuning),
@@ -146,16 +145,22 @@ def _row(m: Material, arm: Arm, measures: Mapping[str, Measures], searched: Sear
         tokens_per_second=tokens / seconds if tokens and seconds else None,
         peak_bytes=_mean(fits, "peak_bytes"),
         learning_rate=arm.learning_rate,
-        searched=searched is not None and any("learning_rate" in s.chosen and _is_for(m, s.arm, arm) for s in searched.results),
+        searched=m.searched is not None and any("learning_rate" in s.chosen and _is_for(m, s.arm, arm) for s in m.searched.results),
         score=found.estimate.mean if found else None,
         low=found.low if found else None,
         high=found.high if found else None,
         seed_means=found.seed_means if found else (),
-        abstained=float(abstained.mean()) if len(abstained) else None,
+        abstained=abstained(m, arm.name),
         latency=_latency(measured),
-        forgetting=_forgetting(measured, measures.get(BASE)),
+        forgetting=_forgetting(measured, m.measures.get(BASE)),
         shift=_shift(measured),
     )
+
+
+def abstained(m: Material, arm: str) -> float | None:
+    """The share of an arm's answers that decline."""
+    values = m.frame[m.frame["arm"] == arm]["abstained"].dropna()
+    return float(values.mean()) if len(values) else None
 
 
 def _is_for(m: Material, first: str, arm: Arm) -> bool:

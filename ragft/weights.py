@@ -13,7 +13,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from ragft.products import Linear, linear_layers, use_onednn
+from ragft.products import Linear, linear_layers, quicken
 from ragft.types import Dtype
 
 logging.disable_progress_bar()
@@ -49,7 +49,7 @@ def load_model(folder: Path, dtype: Dtype | None = None) -> Any:
     kind, where = getattr(torch, dtype or answering_dtype()), device()
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=kind, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa")
     if where.type == "cpu":
-        use_onednn(model)
+        quicken(model)
     return model.to(where).eval().requires_grad_(False)
 
 

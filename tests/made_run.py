@@ -137,7 +137,7 @@ def write_measures(run: Run, study: Study, plan: Plan) -> None:
     """Measures of the base and of every adapter, noise on every tuned arm, and a search of every learning rate."""
     base = GeneralScores(3.0, 1000, 0.0, 0.5, 60, 0.4, 30)
     write_json(measures_path(run.folder, BASE), Measures("i", 0.202, None, 0.2, base, (0.0,) * 6))
-    noise, searches = [], []
+    noise, searches, seen = [], [], set()
     for name, arm in study.arms.items():
         for seed in (arm.seeds or plan.seeds) if arm.tuning else ():
             weight = TRAINED.get(arm.tuning, 5000) / 100_000
@@ -152,7 +152,8 @@ def write_measures(run: Run, study: Study, plan: Plan) -> None:
             noise.append(RobustnessRow(name, seed, "second domain", 12, None, 0.3, 0.05, -0.02, 0.12))
             if arm.retriever:
                 noise.append(RobustnessRow(name, seed, "distractors", 20, 0.5, 0.5, 0.0, -0.04, 0.04))
-        if arm.tuning:
+        if arm.tuning and (arm.tuning, arm.format) not in seen:
+            seen.add((arm.tuning, arm.format))
             trials = (TrialRow(1, {"learning_rate": 0.001}, 2.0, "complete", ((100, 2.0),), 5.0),)
             searches.append(SearchResult(f"{arm.tuning} qa", name, "dev loss, nats", {"learning_rate": 0.001}, 2.0, trials))
     write_json(run.folder / "robustness.json", Robustness(tuple(noise)))

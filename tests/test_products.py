@@ -1,4 +1,4 @@
-"""Linear layers by oneDNN: the numbers of float64, forward and backward, whatever the shape; what a layer holds stays."""
+"""Products by oneDNN: the numbers of float64, forward and backward, and only where it is faster; what a layer holds stays."""
 
 from __future__ import annotations
 
@@ -10,14 +10,24 @@ from torch.nn.functional import linear
 from transformers import AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 
-from ragft.products import FastConv1D, FastLinear, linear_layers, product, use_onednn, weight_of
+from ragft import products
+from ragft.products import FastConv1D, FastLinear, linear_layers, multiply, product, quicken, weight_of
 from ragft.weights import load_model
+
+needs_onednn = pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch was built without oneDNN")
+
+
+@pytest.fixture(params=[False, pytest.param(True, marks=needs_onednn)])
+def library(request, monkeypatch):
+    """torch's own for all products, or oneDNN for all, also where it is not faster."""
+    monkeypatch.setattr(products, "onednn_is_faster", lambda: request.param)
+    monkeypatch.setattr(products, "MIN_WORK", 0)
 
 
 @pytest.mark.parametrize("shape", [(1, 24), (7, 24), (2, 5, 24), (0, 24), (24,)])
 @pytest.mark.parametrize("with_bias", [False, True])
 @pytest.mark.parametrize("turned", [False, True])
-def test_forward_and_backward_are_those_of_float64(shape, with_bias, turned):
+def test_forward_and_backward_are_those_of_float64(library, shape, with_bias, turned):
     torch.manual_seed(0)
     x = torch.randn(shape, requires_grad=True)
     stored = torch.randn(24, 10, requires_grad=True) if turned else torch.randn(10, 24, requires_grad=True)
@@ -34,33 +44,59 @@ def test_forward_and_backward_are_those_of_float64(shape, with_bias, turned):
         assert torch.allclose(got.double(), wanted, atol=1e-5, rtol=1e-5)
 
 
-def test_only_what_needs_a_gradient_gets_one():
+def test_only_what_needs_a_gradient_gets_one(library):
     x, weight = torch.randn(3, 8), torch.randn(4, 8, requires_grad=True)
     product(x, weight, None).sum().backward()
     assert x.grad is None and weight.grad is not None
     assert not product(x, weight.detach(), None).requires_grad
+    assert product(x, weight.detach(), torch.ones(4, requires_grad=True)).requires_grad
 
 
-def test_a_model_computes_the_same_and_holds_the_same(any_tiny_model):
+def test_a_quickened_model_is_the_same_function_and_holds_the_same(any_tiny_model, library):
     plain = AutoModelForCausalLM.from_pretrained(any_tiny_model, dtype=torch.float32)
     fast = copy.deepcopy(plain)
-    use_onednn(fast)
+    quicken(fast)
     assert all(isinstance(layer, FastLinear | FastConv1D) for layer in linear_layers(fast))
     assert len(linear_layers(fast)) == len(linear_layers(plain)) > 8
     assert list(fast.state_dict()) == list(plain.state_dict())
-    ids = torch.tensor([[5, 6, 7, 8, 9]])
-    assert torch.allclose(fast(ids).logits, plain(ids).logits, atol=1e-5)
+    made = []
+    for model in (plain, fast):
+        logits = model(input_ids=torch.tensor([[5, 6, 7, 8, 9, 10]])).logits
+        logits.square().mean().backward()
+        made.append({"logits": logits.detach(), **{name: p.grad for name, p in model.named_parameters()}})
+    for name, expected in made[0].items():
+        scale = max(float(expected.abs().max()), 1e-3)
+        assert float((made[1][name] - expected).abs().max()) <= 2e-5 * scale, name
 
 
 def test_models_are_loaded_with_it(tiny_model):
     assert all(isinstance(layer, FastLinear) for layer in linear_layers(load_model(tiny_model)))
 
 
-def test_other_types_take_torchs_own_way():
-    layer = torch.nn.Linear(8, 4).double()
-    expected = layer(torch.ones(2, 8).double())
-    use_onednn(layer)
-    assert isinstance(layer, FastLinear) and torch.equal(layer(torch.ones(2, 8).double()), expected)
+def test_small_products_other_types_and_slower_machines_keep_torchs_own(monkeypatch):
+    def never(*_):
+        raise AssertionError("oneDNN was asked")
+
+    monkeypatch.setattr(products, "_onednn", never)
+    monkeypatch.setattr(products, "onednn_is_faster", lambda: True)
+    x, weight = torch.randn(8, 24), torch.randn(16, 24)
+    assert torch.equal(multiply(x, weight), linear(x, weight))
+    monkeypatch.setattr(products, "MIN_WORK", 0)
+    for dtype in (torch.bfloat16, torch.float64):
+        assert torch.equal(multiply(x.to(dtype), weight.to(dtype)), linear(x.to(dtype), weight.to(dtype)))
+    with pytest.raises(AssertionError, match="oneDNN was asked"):
+        multiply(x, weight)
+    monkeypatch.setattr(products, "onednn_is_faster", lambda: False)
+    assert torch.equal(multiply(x, weight), linear(x, weight))
+
+
+@needs_onednn
+@pytest.mark.parametrize(("usual", "other", "expected"), [(2.0, 1.0, True), (1.0, 1.0, False), (1.15, 1.0, False), (1.0, 2.0, False)])
+def test_the_faster_is_taken(monkeypatch, usual, other, expected):
+    monkeypatch.setattr(products, "_seconds", lambda work: usual if work.func is linear else other)
+    products.onednn_is_faster.cache_clear()
+    assert products.onednn_is_faster() is expected
+    products.onednn_is_faster.cache_clear()
 
 
 def test_weight_of_is_outputs_by_inputs():

@@ -83,7 +83,20 @@ def hostile(tmp_path_factory) -> Made:
 
 
 def test_sections_come_in_order(full):
-    keys = ["verdict", "arms", "differences", "two-by-two", "losses", "slices", "retrieval", "training", "cost", "examples", "made-from"]
+    keys = [
+        "verdict",
+        "arms",
+        "differences",
+        "two-by-two",
+        "losses",
+        "slices",
+        "retrieval",
+        "training",
+        "cost",
+        "which-tuning",
+        "examples",
+        "made-from",
+    ]
     assert re.findall(r'<section id="([^"]+)"', full.html) == keys
     assert re.findall(r'<li><a href="#([^"]+)"', full.html) == keys
 
@@ -112,7 +125,8 @@ def test_planted_markup_is_inert_in_markdown(hostile):
 def test_markdown_tables_keep_their_shape(hostile):
     lines = hostile.markdown.splitlines()
     widths = [len(re.findall(r"(?<!\\)\|", line)) for line in lines if line.startswith("|")]
-    assert widths == [11] * (2 + 6) + [5] * (2 + 4) + [9] * (2 + 1)
+    widths_of_parts = [11] * (2 + 6) + [5] * (2 + 4) + [9] * (2 + 1) + [4] * (2 + 2)  # arms, differences, training, what is said of lora
+    assert widths == widths_of_parts
     assert [line for line in lines if line.startswith("# ")] == [lines[0]]
     assert r"\|\`\*" in hostile.markdown
 
@@ -135,7 +149,7 @@ def test_no_value_is_printed_raw(full, hostile):
 
 def test_every_chart_has_a_text_alternative(full):
     charts = re.findall(r'<svg class="chart"[^>]*>', full.html)
-    assert len(charts) == 5  # arms, differences, interaction, losses, one loss curve shared by lora and rag+lora
+    assert len(charts) == 6  # arms, differences, interaction, losses, one loss curve shared by lora and rag+lora, where lora acts
     assert all('role="img"' in chart and re.search(r'aria-label="[^"]{20,}"', chart) for chart in charts)
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
-from optuna.pruners import MedianPruner, NopPruner, WilcoxonPruner
+from optuna.pruners import NopPruner, WilcoxonPruner
 from optuna.trial import TrialState
 
 from ragft.errors import DivergedError
-from ragft.trials import CURVE, DRAWS, TIE, Pruned, Task, best, carry_out, opened, propose, row
+from ragft.trials import CURVE, DRAWS, PACE, TIE, Pace, Pruned, Task, best, carry_out, opened, propose, row
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 RATE = FloatDistribution(1e-4, 1e-1, log=True)
@@ -126,25 +126,30 @@ def test_another_error_is_no_failed_trial(tmp_path):
     assert done[0].state == TrialState.COMPLETE
 
 
-def test_a_trial_that_falls_behind_is_ended_and_has_no_value(tmp_path):
-    spent = []
+def test_a_curve_that_cannot_come_down_to_the_best_is_ended_and_has_no_value(tmp_path):
+    """Each curve falls by its own pace a step; the first ends at 2. By hand: value - 1.5 x pace x steps left against 2."""
+    curves = iter(
+        [[6.0, 5.0, 4.0, 3.0, 2.0], [9.0, 7.5, 6.0, 4.5, 3.0], [9.0, 8.0, 7.0, 6.0, 5.0], [9.0, 9.5, 1.0, 1.0, 1.0], [5.0, 4.5, 4.1, 3.8, 3.6]]
+    )
 
     def attempt(settings, trial, progress) -> float:
-        for step in range(1, 6):
-            spent.append((settings["x"], step))
-            trial.report(distance(settings, trial, progress) / step, step)
-            if trial.should_prune():
+        curve = next(curves)
+        for step, value in enumerate(curve, start=1):
+            trial.report(value, step)
+            if step < 5 and trial.should_prune():
                 raise Pruned
-        return distance(settings, trial, progress) / 5
+        return curve[-1]
 
-    done, _ = run(rates(attempt, MedianPruner(n_startup_trials=1, n_warmup_steps=3)), tmp_path / "t.db", 8)
+    done, _ = run(rates(attempt, Pace(5)), tmp_path / "t.db", 5)
     rows = [row(number, trial) for number, trial in enumerate(done, start=1)]
-    pruned = [one for one in rows if one.state == "pruned"]
-    assert rows[0].state == "complete" and pruned
-    for one in pruned:
-        assert one.value is None and [step for step, _ in one.curve] == [1, 2, 3]  # no step before the third ends one
-        assert one.curve[2][1] > rows[0].curve[2][1]
-    assert len(spent) == sum(len(one.curve) for one in rows)
+    assert PACE == 1.5
+    assert [(one.state, one.value, len(one.curve)) for one in rows] == [
+        ("complete", 2.0, 5),
+        ("pruned", None, 4),  # 6 - 1.5 x 1.5 x 2 = 1.5 goes on; 4.5 - 1.5 x 1.5 x 1 = 2.25 does not
+        ("pruned", None, 2),  # 8 - 1.5 x 1 x 3 = 3.5
+        ("pruned", None, 2),  # it rises
+        ("pruned", None, 2),  # 4.5 - 1.5 x 0.5 x 3 = 2.25
+    ]
 
 
 def test_a_trial_that_is_worse_on_the_same_questions_is_ended(tmp_path):

@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 from ragft.errors import InputError
 from ragft.tuning import own
 from ragft.tuning.adapters import Bottlenecks
+from ragft.tuning.fused import fuse
 from ragft.tuning.own import Full, Mam
 from ragft.tuning.virtual import memory_of_peft, start_from_text
 from ragft.weights import Base, Memory, load_model
@@ -114,7 +115,9 @@ def sizes_on(model: Any, config: Config) -> Sizes:
 def _insert(base: Base, config: Config) -> Attached:
     if isinstance(config, PeftConfig):
         with _quiet():
-            return _peft(base, get_peft_model(base.model, config))
+            tuned = get_peft_model(base.model, config)
+            fuse(tuned)
+            return _peft(base, tuned)
     if isinstance(config, Full):
         return _full(base)
     parts = own.insert(base.model, config)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ragft import registry
+from ragft import products, registry
 from ragft.generation.decode import greedy
 from ragft.prompts import closed_book
 from ragft.serving import Served
@@ -137,6 +137,22 @@ def test_on_a_base_in_bfloat16_the_loss_is_that_of_float32_but_for_rounding(base
     rounded.clear()
     assert loss == pytest.approx(expected, rel=0.03)
     assert rounded_gradients and all(gradient.dtype == torch.float32 and gradient.isfinite().all() for gradient in rounded_gradients)
+
+
+@everywhere
+def test_products_by_the_other_library_have_the_same_gradients(base, name, monkeypatch):
+    """As training multiplies where oneDNN is faster (see ragft.products)."""
+    encoded = [encode_example(example, base.tokenizer) for example in EXAMPLES]
+    made = []
+    for quick in (False, True):
+        monkeypatch.setattr(products, "onednn_is_faster", lambda quick=quick: quick)
+        monkeypatch.setattr(products, "MIN_WORK", 0)
+        attached = attach(base, config(name), seed=0)
+        stir(attached)
+        made.append(gradients(base, attached, [encoded]))
+    for key, expected in made[0].items():
+        scale = max(float(expected.abs().max()), 1e-3)
+        assert float((made[1][key] - expected).abs().max()) / scale < 1e-4, key
 
 
 def gradients(base: Base, attached, groups, packs=True) -> dict[str, torch.Tensor]:
