@@ -101,8 +101,8 @@ def load_base(folder: Path, dtype: Dtype | None = None) -> Base:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Of the graphics card (torch.OutOfMemoryError) or of the machine ("can't allocate memory")."""
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+    """Of the graphics card (torch.OutOfMemoryError, or "..._ALLOC_FAILED" of its libraries) or of the machine ("can't allocate memory")."""
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in ("allocate memory", "_ALLOC_FAILED"))
 
 
 def empty_model(folder: Path) -> Any:

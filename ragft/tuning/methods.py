@@ -38,7 +38,7 @@ BOTH = "attention and feed-forward"
     learning_rate=2e-3,
 )
 def adapter(size: int = 32) -> Bottlenecks:
-    """Adapter tuning (Houlsby et al., 1902.00751, figure 2)."""
+    """Adapter tuning (Houlsby et al., 1902.00751, figure 2), without the layer norms that they train beside it (section 2.1)."""
     from ragft.tuning.adapters import Bottlenecks
 
     return Bottlenecks(size=size, places=("attention", "feed-forward"), insertion="sequential", scale=1.0, activation="gelu")
@@ -55,7 +55,10 @@ def adapter(size: int = 32) -> Bottlenecks:
     learning_rate=2e-3,
 )
 def adapter_pfeiffer(size: int = 64) -> Bottlenecks:
-    """Pfeiffer et al., 2005.00247."""
+    """The one bottleneck a layer of AdapterFusion (Pfeiffer et al., 2005.00247): on the feed-forward's output, before its skip connection.
+
+    Theirs stands behind a layer norm, which the models here, that normalise beforehand, do not have at that place.
+    """
     from ragft.tuning.adapters import Bottlenecks
 
     return Bottlenecks(size=size, places=("feed-forward",), insertion="sequential", scale=1.0, activation="relu")
@@ -82,7 +85,7 @@ def parallel_adapter(size: int = 64, scale: float = 4.0) -> Bottlenecks:
     "mam",
     "mix-and-match: a short prefix in attention, a scaled parallel adapter in the feed-forward",
     paper="2110.04366",
-    form="softmax(x·W_q·P_k)·P_v and W_up·ReLU(W_down·x)",
+    form="softmax(x·W_q·P_kᵀ)·P_v and W_up·ReLU(W_down·x)",
     insertion="parallel",
     modifies=f"{KEYS}, feed-forward",
     composition=f"{GATED} and {SCALED}",
@@ -102,7 +105,7 @@ def mam(prefix: int = 16, size: int = 48, scale: float = 4.0) -> Mam:
     "prefix",
     "trained keys and values in every layer, from an MLP that is dropped after training",
     paper="2101.00190",
-    form="softmax(x·W_q·P_k)·P_v",
+    form="softmax(x·W_q·P_kᵀ)·P_v",
     insertion="parallel",
     modifies=KEYS,
     composition=GATED,
@@ -153,7 +156,7 @@ def p_tuning(tokens: int = 16, hidden: int = 128) -> PromptEncoderConfig:
     "p-tuning-v2",
     "trained keys and values in every layer, themselves, beginning as the instruction's",
     paper="2110.07602",
-    form="softmax(x·W_q·P_k)·P_v",
+    form="softmax(x·W_q·P_kᵀ)·P_v",
     insertion="parallel",
     modifies=KEYS,
     composition=GATED,
@@ -181,13 +184,13 @@ def lora(rank: int = 16, alpha: int | None = None, dropout: float = 0.0) -> Lora
 
 @tuning(
     "dora",
-    "LoRA on the direction of each weight column, its length trained apart",
+    "LoRA on the direction of each output's weights, their length trained apart",
     paper="2402.09353",
     learning_rate=3e-3,
     **{**LOW_RANK, "form": "m·(W + (α/r)·B·A)/‖W + (α/r)·B·A‖·x - W·x", "composition": SIMPLE},
 )
 def dora(rank: int = 16, alpha: int | None = None) -> LoraConfig:
-    """DoRA (Liu et al., 2402.09353, eq. 5)."""
+    """DoRA (Liu et al., 2402.09353, eq. 5); the norm is peft's, over the weights of one output: a row of torch's matrix."""
     from peft import LoraConfig
 
     return LoraConfig(r=rank, lora_alpha=alpha or 2 * rank, use_dora=True, target_modules=LAYERS, task_type=TASK)
@@ -231,7 +234,10 @@ def pissa(rank: int = 16, alpha: int | None = None) -> LoraConfig:
     learning_rate=1e-2,
 )
 def ia3() -> IA3Config:
-    """(IA)³ (Liu et al., 2205.05638, section 3.3): keys, values and the input of the second feed-forward matrix."""
+    """(IA)³ (Liu et al., 2205.05638, section 3.3): keys, values and the input of the second feed-forward matrix.
+
+    GPT-2 computes queries, keys and values with one matrix: there its queries are scaled too.
+    """
     from peft import IA3Config
 
     last = ["down_proj", "mlp.c_proj"]  # the second matrix in Llama and Qwen2, and in GPT-2
@@ -271,12 +277,12 @@ def oft(block: int = 32) -> OFTConfig:
     "boft",
     "an orthogonal matrix as a product of butterflies, before queries and values",
     paper="2311.06243",
-    form="W·(R₁·…·R_m - I)·x",
+    form="s ⊙ W·R₁·…·R_m·x - W·x",
     learning_rate=3e-3,
     **{**ROTATION, "modifies": "attention"},
 )
 def boft(block: int = 8, factors: int = 2) -> BOFTConfig:
-    """Butterfly OFT (Liu et al., 2311.06243), on queries and values only.
+    """Butterfly OFT (Liu et al., 2311.06243), on queries and values only; peft trains a scale s of each output beside it.
 
     peft multiplies the butterflies out to whole matrices in every pass: on all linear layers that took ten times as long
     a training step as LoRA on a CPU, and so no budget that is fair to the others would train it.

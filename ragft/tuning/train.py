@@ -71,10 +71,10 @@ def train_adapter(
 
     `progress` is told (training tokens so far, training tokens in all), `watch` each loss on the `dev` examples (it may
     raise, to end a training that is not worth its time). `announce` is told beforehand what (the rest of) the training will
-    take: as `expected`, or as a few rows show in seconds; it changes nothing in the weights. With `checkpoint`, a file, the state is written there
-    from time to time and a training that was killed goes on from it, to the same weights bit for bit. Raises InputError
-    when there is nothing to train on, the budget does not hold one batch, or the memory does not hold a single example,
-    DivergedError when the loss is no longer a number.
+    take: as `expected`, or as a few rows show in seconds; it changes nothing in the weights. With `checkpoint`, a file, the
+    state is written there from time to time and a training that was killed goes on from it, to the same weights bit for bit.
+    Raises InputError when there is nothing to train on, the budget does not hold one batch, or the memory does not hold a
+    single example or the optimiser's state, DivergedError when the loss is no longer a number.
     """
     dtype: Dtype = "float32" if isinstance(config, Full) else training.dtype  # each weight of the base is then trained itself
     base = load_base(model, dtype)
@@ -126,7 +126,7 @@ class _Loop:
 
     def __init__(self, base: Base, attached: Attached, training: Training, steps: int, checkpoint: Path | None):
         self._model, self._attached, self._checkpoint = base.model, attached, checkpoint
-        self._packs = training.packs
+        self._packs, self._halvings = training.packs, 0
         self._weights = list(attached.weights.values())
         self._optimizer = torch.optim.AdamW(self._weights, lr=training.learning_rate, weight_decay=0.0)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda step: _rate(step, steps))
@@ -139,13 +139,19 @@ class _Loop:
 
     def step(self, batch: Sequence[Encoded]) -> None:
         """One step of the optimiser. Raises DivergedError when the loss is no longer a number."""
-        loss, halvings = backward(self._model, self._attached, batch, packs=self._packs)
+        loss, self._halvings = backward(self._model, self._attached, batch, packs=self._packs, halvings=self._halvings)
         if not isfinite(loss):
             raise DivergedError(f"training came apart at step {self.state.step + 1}: the loss is {loss}. {self._advice}")
-        if halvings and not self.notes:
+        if self._halvings and not self.notes:
             self.notes.append(f"the memory did not hold a batch of {len(batch)}: it was computed in parts, with the same result")
-        torch.nn.utils.clip_grad_norm_(self._weights, MAX_GRADIENT_NORM)
-        self._optimizer.step()
+        try:
+            torch.nn.utils.clip_grad_norm_(self._weights, MAX_GRADIENT_NORM)
+            self._optimizer.step()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            trained = sum(weight.numel() for weight in self._weights)
+            raise InputError(f"the memory does not hold the optimiser's state of {trained:,} parameters. Take a tuning that trains fewer.") from error
         self._schedule.step()
         self._optimizer.zero_grad(set_to_none=True)
         self.state.step += 1
@@ -167,8 +173,8 @@ class _Loop:
                 "weights": {name: weight.data for name, weight in self._attached.weights.items()},
                 "optimizer": self._optimizer.state_dict(),
                 "schedule": self._schedule.state_dict(),
-                "random": torch.get_rng_state(),
-                "state": {**vars(self.state), "seconds": self.spent()},
+                "random": [torch.get_rng_state(), *torch.cuda.get_rng_state_all()],
+                "state": vars(replace(self.state, seconds=self.spent())),
             },
             temporary,
         )
@@ -182,7 +188,9 @@ class _Loop:
             weight.data.copy_(stored["weights"][name])
         self._optimizer.load_state_dict(stored["optimizer"])
         self._schedule.load_state_dict(stored["schedule"])
-        torch.set_rng_state(stored["random"].cpu())
+        machine, *cards = (state.cpu() for state in stored["random"])
+        torch.set_rng_state(machine)
+        torch.cuda.set_rng_state_all(cards)
         self.state = _State(**stored["state"])
 
 
@@ -195,13 +203,16 @@ def _attached(base: Base, config: Config, seed: int) -> Iterator[Attached]:
         base.clear()
 
 
-def backward(model: Any, attached: Attached, batch: Sequence[Encoded], *, packs: bool = True) -> tuple[float, int]:
+def backward(model: Any, attached: Attached, batch: Sequence[Encoded], *, packs: bool = True, halvings: int = 0) -> tuple[float, int]:
     """Add the gradients of the mean loss per label token of the batch; returns that loss (nats) and how often it was halved.
 
-    Out of memory, the batch is computed in halves: the same sum. Raises InputError where one example is too much.
+    Out of memory, the batch is computed in halves: the same sum. It begins with so many `halvings`, as the batch before
+    needed, so that the same memory does not run out at every step. Raises InputError where one example is too much.
     """
     labels = sum(len(e.ids) - e.start for e in batch)
-    parts, halvings = [list(batch)], 0
+    parts = [list(batch)]
+    for _ in range(halvings):
+        parts = _halved(parts)
     while True:
         try:
             return sum(_accumulate(model, attached, part, labels, packs) for part in parts), halvings
@@ -212,12 +223,12 @@ def backward(model: Any, attached: Attached, batch: Sequence[Encoded], *, packs:
             raise InputError("the memory does not hold one training example. Lower context_tokens or the method's size, or take a smaller model.")
         for weight in attached.weights.values():
             weight.grad = None  # of the parts that were computed before the memory ran out
-        parts, halvings = [half for part in parts for half in _halves(part)], halvings + 1
+        parts, halvings = _halved(parts), halvings + 1
 
 
-def _halves(part: list[Encoded]) -> list[list[Encoded]]:
-    middle = len(part) // 2
-    return [half for half in (part[:middle], part[middle:]) if half]
+def _halved(parts: list[list[Encoded]]) -> list[list[Encoded]]:
+    """Each part in two; one of a single example stays."""
+    return [half for part in parts for half in (part[: len(part) // 2], part[len(part) // 2 :]) if half]
 
 
 def _accumulate(model: Any, attached: Attached, part: Sequence[Encoded], labels: int, packs: bool) -> float:

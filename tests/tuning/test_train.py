@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -129,24 +130,67 @@ def test_the_same_examples_are_tokenised_once(tiny_model, tmp_path, monkeypatch)
     assert encoded == [*examples(), *examples()[:2]]
 
 
-def no_more_than(limit: int, row_loss):
+OUT_OF_MEMORY = [  # as the machine says it, a graphics card, and a library of its
+    RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of 79.19 GiB"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+]
+
+
+def no_more_than(limit: int, row_loss, error: Exception = OUT_OF_MEMORY[0]):
     """A row_loss for which the memory holds `limit` examples."""
 
     def limited(model, row, memory=None):
         if len(row) > limit:
-            raise RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.")
+            raise error
         return row_loss(model, row, memory)
 
     return limited
 
 
-def test_out_of_memory_halves_the_batch_with_the_same_result(tiny_model, tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["machine", "card", "library"])
+def test_out_of_memory_halves_the_batch_with_the_same_result(tiny_model, tmp_path, monkeypatch, error):
     whole = fit(tiny_model, tmp_path / "a", max_tokens=800)
-    monkeypatch.setattr(train, "row_loss", no_more_than(1, train.row_loss))
+    monkeypatch.setattr(train, "row_loss", no_more_than(1, train.row_loss, error))
     halved = fit(tiny_model, tmp_path / "b", max_tokens=800)
     assert [loss for _, loss in halved.loss] == pytest.approx([loss for _, loss in whole.loss], rel=1e-4)
     assert halved.notes[-1] == "the memory did not hold a batch of 4: it was computed in parts, with the same result"
     assert not any("memory" in note for note in whole.notes)
+
+
+def test_memory_that_ran_out_once_is_not_filled_again_at_every_step(tiny_model, tmp_path, monkeypatch):
+    tried: list[int] = []
+    limited = no_more_than(2, train.row_loss)
+    monkeypatch.setattr(train, "row_loss", lambda model, row, memory=None: (tried.append(len(row)), limited(model, row, memory))[1])
+    report = fit(tiny_model, tmp_path, max_tokens=2000)
+    assert len(report.loss) > 2 and tried == [4] + [2] * (2 * len(report.loss))
+
+
+def test_nothing_of_a_failed_attempt_is_held_while_it_is_tried_in_halves(tiny_model, tmp_path, monkeypatch):
+    """Else the memory that ran out would still be full."""
+    taken: list[weakref.ref] = []
+    real = train.row_loss
+
+    def hungry(model, row, memory=None):
+        if len(row) > 1:
+            held = torch.ones(1000)  # what had been computed when the memory ran out
+            taken.append(weakref.ref(held))
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        assert all(reference() is None for reference in taken)
+        return real(model, row, memory)
+
+    monkeypatch.setattr(train, "row_loss", hungry)
+    fit(tiny_model, tmp_path, max_tokens=800)
+    assert len(taken) == 2, "a batch of four, and half of it"
+
+
+def test_optimiser_that_does_not_fit_is_said(tiny_model, tmp_path, monkeypatch):
+    def full(self, closure=None):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", full)
+    with pytest.raises(InputError, match=r"does not hold the optimiser's state of 4,096 parameters\. Take a tuning that trains fewer"):
+        fit(tiny_model, tmp_path)
 
 
 def test_one_example_that_does_not_fit_is_said(tiny_model, tmp_path, monkeypatch):
