@@ -206,7 +206,7 @@ def needed_gflop(folder: Path, encoded: Sequence) -> tuple[float, float]:
     per_token = sum(4 * m.weight.numel() + 6 * RANK * sum(m.weight.shape) for m in layers)
     labels = sum(len(e.ids) - e.start for e in encoded) * 4 * output
     attention = 6 * config.num_hidden_layers * config.hidden_size
-    alone = sum(per_token * (len(e.ids) - 1) + attention * len(e.ids) ** 2 for e in encoded) + labels
+    alone = sum(per_token * (len(e.ids) - 1) + attention * (len(e.ids) - 1) ** 2 for e in encoded) + labels
     trees = [grow(row) for first in range(0, len(encoded), BATCH_SIZE) for row in pack(encoded[first : first + BATCH_SIZE])]
     computed = sum(per_token * len(tree.ids) + 2 * attention * int(tree.sees.sum()) for tree in trees) + labels
     return alone / 1e9, computed / 1e9
