@@ -5,7 +5,8 @@
 
 Two cores, about 12 minutes. Test questions of the bundled domain, each with the passage that BM25 finds (open_book, for
 which the first four figures stand) and without (closed_book). All sides run in this process on the same weights, in
-turns, so that a noisy machine is noisy for all; the figures are medians over the repeats. Prints JSON:
+turns, so that a noisy machine is noisy for all; the figures are medians over the repeats, and `cpu_ratio_...` are the same
+of processor seconds, which other programs on the machine disturb less. Prints JSON:
 
     ratio_best            ragft / transformers.generate at its best batch size, prompts sorted by length, left-padded
     ratio_default         ragft / LangChain's HuggingFacePipeline called per question (a part of the questions a repeat)
@@ -135,6 +136,7 @@ def langchain_pipeline(model, tokenizer):
         except ImportError:
             print("no ratio_default: pip install langchain-community", file=sys.stderr)
             return None
+        warnings.simplefilter("ignore")  # importing it turned its own warnings on again
         return HuggingFacePipeline(pipeline=pipeline("text-generation", model=model, tokenizer=tokenizer, **options))
 
 
@@ -144,21 +146,24 @@ def compare(sides: Sides, arm, questions: Sequence, repeat: int) -> dict[str, An
     texts = [prompts[question.id] for question in questions]
     ask(arm, questions[:2]), generate(sides, texts[:2], 1)  # warm up
     alone = generate(sides, texts, 1)
-    by_size = {size: timed(lambda size=size: generate(sides, texts, size))[0] for size in BATCH_SIZES if size < 2 * len(texts)}
+    by_size = {size: timed(lambda size=size: generate(sides, texts, size)).seconds for size in BATCH_SIZES if size < 2 * len(texts)}
     best = min(by_size, key=by_size.__getitem__)
-    seconds: dict[str, list[float]] = {"ragft": [], "transformers": [], "langchain": []}  # a question
+    runs: dict[str, list[Timed]] = {"ragft": [], "transformers": [], "langchain": []}
     rates: list[float] = []
-    for turn in range(repeat):
-        took, answers = timed(lambda: ask(arm, questions))
-        seconds["ragft"].append(took / len(questions))
-        seconds["transformers"].append(timed(lambda: generate(sides, texts, best))[0] / len(questions))
-        part = texts[turn::repeat]
+    parts = [texts[turn::repeat] for turn in range(repeat)]
+    for part in parts:
+        runs["ragft"].append(timed(lambda: ask(arm, questions)))
+        runs["transformers"].append(timed(lambda: generate(sides, texts, best)))
         if sides.langchain is not None:
-            seconds["langchain"].append(timed(lambda part=part: [sides.langchain.invoke(text) for text in part])[0] / len(part))
+            runs["langchain"].append(timed(lambda part=part: [sides.langchain.invoke(text) for text in part]))
         rates.append(max(matrix_rates(sides.plain).values()))
+    answers = runs["ragft"][-1].done
+    seconds = {name: [run.seconds / len(run.done) for run in found] for name, found in runs.items()}  # a question
+    cpu = {name: [run.cpu / len(run.done) for run in found] for name, found in runs.items()}
     typical = {name: median(values) if values else None for name, values in seconds.items()}
     usage = [answers[question.id].usage for question in questions]
     useful = useful_flops(sides.plain, sum(u.prompt_tokens for u in usage), sum(u.completion_tokens for u in usage))
+    busy = {name: median(values) if values else None for name, values in cpu.items()}
     return {
         "ratio_best": typical["transformers"] / typical["ragft"],
         "ratio_default": typical["langchain"] / typical["ragft"] if typical["langchain"] else None,
@@ -171,6 +176,9 @@ def compare(sides: Sides, arm, questions: Sequence, repeat: int) -> dict[str, An
         "prompt_tokens": sum(u.prompt_tokens for u in usage) / len(usage),
         "answer_tokens": sum(u.completion_tokens for u in usage) / len(usage),
         "seconds_a_question": seconds,
+        "cpu_ratio_best": busy["transformers"] / busy["ragft"],
+        "cpu_ratio_default": busy["langchain"] / busy["ragft"] if busy["langchain"] else None,
+        "cpu_seconds_a_question": cpu,
     }
 
 
@@ -181,10 +189,19 @@ def rendered(sides: Sides, batch) -> list[str]:
     return [render(prompt, sides.tokenizer) for prompt in batch.prompts]
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    began = time.perf_counter()
+@dataclass(frozen=True)
+class Timed:
+    """What some work gave, and what it took; waiting threads sleep, so that `cpu` counts work and not other programs."""
+
+    done: Any
+    seconds: float
+    cpu: float
+
+
+def timed(work: Callable[[], Any]) -> Timed:
+    began, cpu = time.perf_counter(), time.process_time()
     done = work()
-    return time.perf_counter() - began, done
+    return Timed(done, time.perf_counter() - began, time.process_time() - cpu)
 
 
 # ── products ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -241,12 +258,15 @@ def int8(domain, folder: Path, batch_size: int, number: int, repeat: int) -> dic
     questions = [question for question, _ in asked]
     arms = {precision: make_arm(domain, folder, "oracle", batch_size, precision) for precision in ("float32", "int8")}
     seconds: dict[str, list[float]] = {precision: [] for precision in arms}
+    cpu: dict[str, list[float]] = {precision: [] for precision in arms}
     answers: dict[str, dict[str, Any]] = {}
     for _ in range(repeat):
         for precision, arm in arms.items():
             ask(arm, questions[:1])  # puts its weights in place
-            took, answers[precision] = timed(lambda arm=arm: ask(arm, questions))
-            seconds[precision].append(took)
+            run = timed(lambda arm=arm: ask(arm, questions))
+            answers[precision] = run.done
+            seconds[precision].append(run.seconds)
+            cpu[precision].append(run.cpu)
     scores = {precision: np.array([match(found[gold.id], gold) for _, gold in asked]) for precision, found in answers.items()}
     difference = clustered_mean(scores["int8"] - scores["float32"], [gold.document for _, gold in asked])
     low, high = difference.bounds(0.025)
@@ -254,6 +274,7 @@ def int8(domain, folder: Path, batch_size: int, number: int, repeat: int) -> dic
     return {
         "questions": len(questions),
         "ratio_to_float32": median(seconds["float32"]) / median(seconds["int8"]),
+        "cpu_ratio_to_float32": median(cpu["float32"]) / median(cpu["int8"]),
         "identical_share": sum(same) / len(same),
         **{f"match_{precision}": float(found.mean()) for precision, found in scores.items()},
         "match_difference": {"mean": difference.mean, "low": low, "high": high},

@@ -44,7 +44,7 @@ class Served:
             with torch.inference_mode():
                 memory = attached.memory()
         if self._precision == "int8":
-            base.occupy(object(), use_int8(base.layers))
+            base.occupy(object(), use_int8(base))
         return HFGenerator(base.model, base.tokenizer, self._max_new_tokens, memory), base.holds
 
     def count_tokens(self, text: str) -> int:
