@@ -69,11 +69,11 @@ def main() -> None:
 def make_examples(model_name: str, kind: str) -> list:
     """Training examples as the bundled study makes them, but that passages are found by bm25."""
     from ragft.build import build_index, open_index, training_examples
+    from ragft.context import Context, adapter_plan, index_plan
     from ragft.domain import load_domain
     from ragft.models import find_model
     from ragft.settings import ArmSettings, load_study
     from ragft.store import Run
-    from ragft.units import Context, adapter_plan, index_plan
 
     study, domain = load_study(STUDY), load_domain(STUDY.parent)
     context = Context(study, domain, find_model(model_name, "generator"), None, Run(Path()))

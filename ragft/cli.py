@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ragft import views
+from ragft import listings, views
 from ragft.errors import InputError, RagftError, unknown
 from ragft.files import say_disk_full, say_refused
 
@@ -79,7 +79,7 @@ def check(
     keep_private()
     wait_quietly()
     findings = check_domain(folder, None if quick else Lines(), limit)
-    _print(as_json, findings, views.findings_text(findings))
+    _print(as_json, findings, listings.findings_text(findings))
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 
@@ -204,13 +204,13 @@ def list_(
     if what not in LISTS:
         raise unknown("list", what, LISTS)
     if what == "tunings":
-        found = views.tunings(model)
-        _print(as_json, found, views.tunings_text(found))
+        found = listings.tunings(model)
+        _print(as_json, found, listings.tunings_text(found))
         return
     if model is not None:
         raise InputError(f"--model goes with tunings, not with {what}. Leave it out, or: ragft list tunings --model {model}")
-    rows = views.names_json(what)
-    _print(as_json, rows, views.names_text(rows))
+    rows = listings.names_json(what)
+    _print(as_json, rows, listings.names_text(rows))
 
 
 @app.command()
@@ -219,7 +219,7 @@ def doctor(as_json: JsonOption = False) -> None:
     from ragft.doctor import check
 
     checks = check()
-    _print(as_json, checks, views.checks_text(checks))
+    _print(as_json, checks, listings.checks_text(checks))
     if not all(found.ok for found in checks):
         raise typer.Exit(1)
 

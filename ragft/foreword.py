@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ragft import cautions
+from ragft.context import Context, adapter_name, searched_adapters, seeds_of, trial_tokens
 from ragft.numbers import points
 from ragft.planning import expected
 from ragft.settings import Study
-from ragft.units import Context, adapter_name, searched_adapters, seeds_of, trial_tokens
 
 
 def foreword(context: Context) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ragft import protocol
+from ragft.context import Context
 from ragft.store import Run, read_json, write_json
-from ragft.units import Context
 
 # Packages whose version can change an answer: another version is another run.
 PACKAGES = ("ragft", "torch", "transformers", "peft", "tokenizers", "sentence-transformers", "faiss-cpu", "bm25s", "langchain-text-splitters")

@@ -20,6 +20,7 @@ from ragft import registry, stats
 from ragft.arms import Composed
 from ragft.build import make_retriever, open_index, resolve_retriever
 from ragft.chunking import overlap
+from ragft.context import Context, seeds_of
 from ragft.domain import Domain, load_domain
 from ragft.domain.typos import misspell
 from ragft.errors import InputError, MissingError, unknown
@@ -30,7 +31,7 @@ from ragft.robustness import Robustness, RobustnessRow, Variant
 from ragft.settings import ArmSettings
 from ragft.store import Artifact, file_sha256, fingerprint, read_json, read_jsonl_as, write_json
 from ragft.types import Answer, Chunk, Evidence, Gold, Hit, Question
-from ragft.units import Context, Progress, adapter_artifact, ask, compose, index_artifact, seeds_of, start_over_unless
+from ragft.units import Progress, adapter_artifact, ask, compose, index_artifact, start_over_unless
 
 QUESTIONS = 40  # asked of the held-out set at most
 DISTRACTORS = 2

@@ -22,24 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 from ragft import registry
 from ragft.build import AUTO, DEV_EXAMPLES, build_adapter, open_index, recall_of, resolve_retriever
+from ragft.context import Context, adapter_name, adapter_plan, index_plan, learning_rate, searched_adapters, seeds_of, trial_tokens
 from ragft.errors import DivergedError, InputError
 from ragft.progress import Advance, Watcher
 from ragft.searched import RETRIEVAL, Searched, SearchResult, read_searched, searched_path
 from ragft.settings import ArmSettings, Search
 from ragft.store import Artifact, fingerprint, write_json
-from ragft.units import (
-    Context,
-    adapter_name,
-    adapter_plan,
-    compose,
-    index_artifact,
-    index_plan,
-    learning_rate,
-    searched_adapters,
-    seeds_of,
-    training_dtype,
-    trial_tokens,
-)
+from ragft.units import compose, index_artifact, training_dtype
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

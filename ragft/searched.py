@@ -28,7 +28,7 @@ class TrialRow:
 class SearchResult:
     """One search: of retrieval, or of one kind of adapter."""
 
-    what: str  # "retrieval", or the adapter's name as units.adapter_name gives it for the study as written
+    what: str  # "retrieval", or the adapter's name as context.adapter_name gives it for the study as written
     arm: str  # the first arm that it is for
     objective: str  # in words, with its unit
     chosen: dict[str, Any]

@@ -25,7 +25,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -36,7 +36,7 @@ from filelock import FileLock, Timeout
 
 from ragft.errors import BusyError, InputError, MissingError
 from ragft.files import naming_a_full_disk
-from ragft.types import Answer, FitReport
+from ragft.types import FitReport
 
 T = TypeVar("T")
 # What the quick stages write again from what is there, by file; any other file is a matter for `ragft run`.
@@ -276,57 +276,3 @@ def find_run(path: Path | str) -> Run:
     if not (folder / "manifest.json").is_file():
         raise MissingError(f"{folder}: not a run (no manifest.json). List the runs with: ragft ls")
     return Run(folder)
-
-
-# ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class AnswerLog:
-    """answers.jsonl of one arm and seed: whole batches only.
-
-    `batches` are the ids of each batch, as the arm will ask them; a stored batch counts when all its answers are there.
-    """
-
-    def __init__(self, path: Path, batches: Sequence[Sequence[str]]):
-        self.path = path
-        self._batches = [list(batch) for batch in batches]
-        stored = list(_whole_lines(path)) if path.is_file() else []
-        by_batch: dict[int, list[Answer]] = {}
-        for answer in stored:
-            by_batch.setdefault(answer.batch, []).append(answer)
-        self.done: dict[int, list[Answer]] = {
-            number: found
-            for number, found in by_batch.items()
-            if number < len(self._batches) and [a.question for a in found] == self._batches[number]
-        }
-        kept = [answer for number in self.done for answer in self.done[number]]
-        if path.is_file() and len(kept) != _line_count(path):
-            write_jsonl(path, kept)
-
-    def append(self, number: int, answers: Sequence[Answer]) -> None:
-        """Store one batch; on return it is on the disk. Raises InputError when the disk is full."""
-        if [a.question for a in answers] != self._batches[number]:
-            raise ValueError(f"batch {number} has other questions than planned")  # a bug in an arm, not the user's mistake
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with naming_a_full_disk(self.path.parent), self.path.open("a", encoding="utf-8") as file:
-            file.write("".join(to_json(answer) + "\n" for answer in answers))
-            file.flush()
-            os.fsync(file.fileno())
-        self.done[number] = list(answers)
-
-
-def _line_count(path: Path) -> int:
-    """Lines, a torn last one included."""
-    raw = path.read_bytes()
-    return raw.count(b"\n") + (0 if raw.endswith(b"\n") or not raw else 1)
-
-
-def _whole_lines(path: Path) -> Iterator[Answer]:
-    """The answers whose lines were written whole; a line that does not parse was torn by a kill or a full disk."""
-    adapter = _adapter(Answer)
-    for line in path.read_bytes().split(b"\n"):
-        try:
-            if line:
-                yield adapter.validate_json(line)
-        except ValueError:
-            continue

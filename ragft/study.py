@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ragft import manifest, protocol, scoring
 from ragft.compare import Comparison, compare
+from ragft.context import Context, with_limit
 from ragft.decide import Decision, decide
 from ragft.domain import load_domain
 from ragft.files import check_writable
@@ -25,7 +26,7 @@ from ragft.search import search
 from ragft.settings import Study, load_study, save_study
 from ragft.store import Run, find_run, fingerprint, open_run, read_json, read_record, write_json, write_jsonl
 from ragft.threads import wait_quietly
-from ragft.units import Context, Unit, check_units, plan_units, with_limit
+from ragft.units import Unit, check_units, plan_units
 
 if TYPE_CHECKING:
     import pandas as pd

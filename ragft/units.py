@@ -12,11 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ragft import registry
+from ragft.answerlog import AnswerLog
 from ragft.arms import Arm, Composed, latencies
 from ragft.build import (
     AdapterPlan,
-    IndexPlan,
     Progress,
     build_adapter,
     build_index,
@@ -25,37 +24,20 @@ from ragft.build import (
     open_index,
     resolve_retriever,
 )
-from ragft.domain import Domain
+from ragft.context import Context, adapter_name, adapter_plan, arm_seeds, index_plan, learning_rate, seeds_of, trial_tokens
 from ragft.domain.general import load_general
 from ragft.errors import InputError
 from ragft.measures import BASE, is_measured, measures_path
-from ragft.models import Model
 from ragft.numbers import rough, size
 from ragft.progress import say
 from ragft.prompts import closed_book
-from ragft.settings import ArmSettings, Study
-from ragft.store import AnswerLog, Artifact, Run, file_sha256, fingerprint, read_json, read_record, write_json
+from ragft.settings import ArmSettings
+from ragft.store import Artifact, file_sha256, fingerprint, read_json, read_record, write_json
 from ragft.types import Dtype, FitReport, Forecast, Question, TrainingDtype
 
 PROBE_QUESTIONS = 4  # training questions whose row decides on the number format: about 150 tokens
 MEASURE_QUESTIONS = 8  # dev questions on which an adapter's shift is measured; the first of them for its latency
 LATENCY_QUESTIONS = 6  # asked one at a time by each arm: what one user waits cannot be read off a batch
-
-
-@dataclass(frozen=True)
-class Context:
-    """What all units of a study know."""
-
-    study: Study
-    domain: Domain
-    model: Model
-    embedder: Model | None
-    run: Run
-
-    @property
-    def default_format(self) -> str:
-        """qa where training questions ask for tested facts in other words; else the documents' text must carry them."""
-        return "qa" if self.domain.trains_tested_facts else "mixed"
 
 
 @dataclass(frozen=True)
@@ -99,77 +81,13 @@ def _measure_units(context: Context) -> Iterator[Unit]:
             yield Unit(f"measure {label}", (f"train {label}",), partial(measure_adapter, context, arm, seed))
 
 
-def arm_seeds(study: Study) -> Iterator[tuple[str, int]]:
-    """Every arm with each of its seeds; an untuned arm has seed 0 only, because nothing in it is random."""
-    for name, arm in study.arms.items():
-        for seed in seeds_of(study, arm):
-            yield name, seed
-
-
-def seeds_of(study: Study, arm: ArmSettings) -> tuple[int, ...]:
-    """The seeds an arm is run with."""
-    return (arm.seeds or study.seeds) if arm.tuning else (0,)
-
-
-def adapter_name(context: Context, arm: ArmSettings) -> str:
-    """What tells an arm's adapters from others' in labels: method, format, and what differs from the study."""
-    parts = [str(arm.tuning), arm.format or context.default_format]
-    parts += [f"{key}={value}" for key, value in sorted((arm.format_options | arm.options).items())]
-    return " ".join(parts + ([f"lr={arm.learning_rate:g}"] if arm.learning_rate else []))
-
-
-def searched_adapters(context: Context) -> dict[str, str]:
-    """Each kind of adapter whose learning rate the study leaves open, and the first arm that it is for."""
-    found: dict[str, str] = {}
-    for name, arm in context.study.arms.items():
-        if arm.tuning and arm.learning_rate is None:
-            found.setdefault(adapter_name(context, arm), name)
-    return found
-
-
 # ── the work ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def index_plan(context: Context) -> IndexPlan:
-    """What the study's index is built from."""
-    study = context.study
-    return IndexPlan(context.domain, context.model, context.embedder, study.chunk_tokens, study.chunk_overlap, study.k)
 
 
 def index_artifact(context: Context, progress: Progress) -> Artifact:
     """The index, shared by all arms."""
     plan = index_plan(context)
     return context.run.artifact("index", fingerprint(plan.key()), lambda folder: build_index(plan, folder, progress))
-
-
-def adapter_plan(context: Context, arm: ArmSettings, seed: int) -> AdapterPlan:
-    """What the arm's adapter is trained from: its own settings, and the study's for the rest."""
-    study = context.study
-    return AdapterPlan(
-        domain=context.domain,
-        model=context.model,
-        tuning=str(arm.tuning),
-        options=tuple(arm.options.items()),
-        format=arm.format or context.default_format,
-        format_options=tuple(arm.format_options.items()),
-        retriever=arm.retriever,
-        k=arm.k or study.k,
-        context_tokens=study.context_tokens,
-        learning_rate=learning_rate(arm),
-        train_tokens=study.train_tokens,
-        train_batch_size=study.train_batch_size,
-        seed=seed,
-    )
-
-
-def trial_tokens(study: Study) -> int | None:
-    """Training tokens of a trial of the study's search; None: it searches nothing."""
-    return study.search.trial_tokens(study.train_tokens) if study.search else None
-
-
-def learning_rate(arm: ArmSettings) -> float:
-    """The arm's own, or that of its method."""
-    return arm.learning_rate or float(registry.lookup("tuning", str(arm.tuning)).facts["learning_rate"])
 
 
 def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Progress) -> Artifact:
@@ -347,8 +265,3 @@ def _check_training(context: Context) -> None:
             rehearse(index_plan(context), adapter_plan(context, arm, seeds_of(context.study, arm)[0]), trial_tokens(context.study))
         except InputError as error:
             raise InputError(f"arm '{name}': {error}") from error
-
-
-def with_limit(context: Context) -> Context:
-    """The context with the study's limit applied to its test questions."""
-    return replace(context, domain=context.domain.limited(context.study.limit))

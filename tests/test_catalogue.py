@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tiny import save_tiny_model
 
-from ragft import catalogue, cli, models, registry, views, weights
+from ragft import catalogue, cli, listings, models, registry, weights
 from ragft.models import Model
 
 HIDDEN, LAYERS, BOTTLENECK = 32, 2, 32
@@ -56,7 +56,7 @@ def test_a_method_that_cannot_work_on_the_model_says_why(tmp_path):
         "tuning 'oft' cannot be set up on this model: it needs layers of the kind torch.nn.Linear, and a gpt2 model has Conv1D. "
         "Take another tuning, such as lora."
     )
-    text = views.tunings_text(list(found.values()))
+    text = listings.tunings_text(list(found.values()))
     assert why in text and text.count("cannot be set up") == 2
 
 

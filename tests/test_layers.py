@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "ragft"
 LAYERS = [
     ["errors", "types"],
     ["files"],
-    ["text", "numbers", "privacy", "threads", "meter", "registry", "strict", "store"],
+    ["text", "numbers", "privacy", "threads", "meter", "registry", "strict", "store", "answerlog"],
     [
         "domain",
         "chunking",
@@ -44,6 +44,7 @@ LAYERS = [
     ["rules"],
     ["decide"],
     ["settings"],
+    ["context"],
     ["units", "scoring"],
     ["protocol", "manifest", "foreword", "diagnosis", "material"],
     ["tunedrows", "layerfigure", "groups", "structure"],
@@ -56,6 +57,7 @@ LAYERS = [
     ["study", "doctor", "audit", "exports"],
     ["probe"],
     ["views"],
+    ["listings"],
     ["cli"],
     ["__main__", "__init__"],
 ]
@@ -129,7 +131,9 @@ def test_torch_only_where_tensors_are(module):
         assert module in TENSORS
 
 
-@pytest.mark.parametrize("module", ["ragft", "ragft.cli", "ragft.study", "ragft.report", "ragft.compare", "ragft.decide", "ragft.views"])
+@pytest.mark.parametrize(
+    "module", ["ragft", "ragft.cli", "ragft.study", "ragft.report", "ragft.compare", "ragft.decide", "ragft.views", "ragft.listings"]
+)
 def test_loads_no_torch(module):
     code = f"import sys, {module}; print([m for m in ('torch', 'transformers', 'streamlit', 'peft', 'optuna') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

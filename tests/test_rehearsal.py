@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from ragft import weights
+from ragft.context import adapter_plan, index_plan
 from ragft.errors import InputError
 from ragft.rehearsal import least_batch_tokens
 from ragft.settings import Study
 from ragft.study import prepare, run
 from ragft.tuning.formats import TrainingData
 from ragft.tuning.rows import encode_example, plan_batches
-from ragft.units import adapter_plan, index_plan
 
 ARMS = {"rag": {"retriever": "bm25"}, "mine": {"tuning": "lora"}}
 

@@ -14,6 +14,7 @@ from tiny import DOCUMENTS, question_lines, write_domain
 
 from ragft import registry, robust
 from ragft.chunking import overlap
+from ragft.context import Context
 from ragft.domain import load_domain
 from ragft.domain.typos import misspell
 from ragft.errors import InputError, MissingError
@@ -26,7 +27,6 @@ from ragft.settings import Study
 from ragft.store import file_sha256, read_json, read_jsonl_as, write_json, write_jsonl
 from ragft.study import prepare, run
 from ragft.types import Answer, Chunk, Evidence, Hit, Question, Span
-from ragft.units import Context
 from ragft.weights import load_base
 
 ARMS = {

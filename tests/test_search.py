@@ -18,6 +18,7 @@ from tiny import question_lines, write_domain
 
 from ragft import study as studies
 from ragft.build import DEV_EXAMPLES
+from ragft.context import Context, adapter_plan, arm_seeds, seeds_of
 from ragft.errors import DivergedError, InputError
 from ragft.foreword import foreword
 from ragft.search import search, settle
@@ -26,7 +27,7 @@ from ragft.settings import Search, Study, load_study, save_study
 from ragft.store import read_json, write_json
 from ragft.study import prepare, run
 from ragft.types import FitReport
-from ragft.units import LATENCY_QUESTIONS, Context, adapter_plan, arm_seeds, index_artifact, seeds_of
+from ragft.units import LATENCY_QUESTIONS, index_artifact
 from ragft.views import search_text
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
+from ragft.answerlog import AnswerLog
 from ragft.errors import InputError
 from ragft.settings import save_study
-from ragft.store import AnswerLog, Run, read_jsonl_as, write_json
+from ragft.store import Run, read_jsonl_as, write_json
 from ragft.study import run
 from ragft.types import Answer, FitReport
 

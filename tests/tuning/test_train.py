@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from ragft import registry
 from ragft.build import build_adapter, open_index
+from ragft.context import adapter_plan
 from ragft.errors import InputError
 from ragft.prompts import closed_book
 from ragft.study import prepare
@@ -19,7 +20,7 @@ from ragft.tuning import rows, train
 from ragft.tuning.methods import lora
 from ragft.tuning.train import Training, train_adapter
 from ragft.types import Example
-from ragft.units import adapter_plan, index_artifact
+from ragft.units import index_artifact
 from ragft.weights import load_model
 
 QUESTIONS = [

@@ -1,0 +1,98 @@
+"""What all units of a study know, and how its settings become plans: the adapters it needs, their seeds, names and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from ragft import registry
+from ragft.build import AdapterPlan, IndexPlan
+from ragft.domain import Domain
+from ragft.models import Model
+from ragft.settings import ArmSettings, Study
+from ragft.store import Run
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all units of a study know."""
+
+    study: Study
+    domain: Domain
+    model: Model
+    embedder: Model | None
+    run: Run
+
+    @property
+    def default_format(self) -> str:
+        """qa where training questions ask for tested facts in other words; else the documents' text must carry them."""
+        return "qa" if self.domain.trains_tested_facts else "mixed"
+
+
+def arm_seeds(study: Study) -> Iterator[tuple[str, int]]:
+    """Every arm with each of its seeds; an untuned arm has seed 0 only, because nothing in it is random."""
+    for name, arm in study.arms.items():
+        for seed in seeds_of(study, arm):
+            yield name, seed
+
+
+def seeds_of(study: Study, arm: ArmSettings) -> tuple[int, ...]:
+    """The seeds an arm is run with."""
+    return (arm.seeds or study.seeds) if arm.tuning else (0,)
+
+
+def adapter_name(context: Context, arm: ArmSettings) -> str:
+    """What tells an arm's adapters from others' in labels: method, format, and what differs from the study."""
+    parts = [str(arm.tuning), arm.format or context.default_format]
+    parts += [f"{key}={value}" for key, value in sorted((arm.format_options | arm.options).items())]
+    return " ".join(parts + ([f"lr={arm.learning_rate:g}"] if arm.learning_rate else []))
+
+
+def searched_adapters(context: Context) -> dict[str, str]:
+    """Each kind of adapter whose learning rate the study leaves open, and the first arm that it is for."""
+    found: dict[str, str] = {}
+    for name, arm in context.study.arms.items():
+        if arm.tuning and arm.learning_rate is None:
+            found.setdefault(adapter_name(context, arm), name)
+    return found
+
+
+def index_plan(context: Context) -> IndexPlan:
+    """What the study's index is built from."""
+    study = context.study
+    return IndexPlan(context.domain, context.model, context.embedder, study.chunk_tokens, study.chunk_overlap, study.k)
+
+
+def adapter_plan(context: Context, arm: ArmSettings, seed: int) -> AdapterPlan:
+    """What the arm's adapter is trained from: its own settings, and the study's for the rest."""
+    study = context.study
+    return AdapterPlan(
+        domain=context.domain,
+        model=context.model,
+        tuning=str(arm.tuning),
+        options=tuple(arm.options.items()),
+        format=arm.format or context.default_format,
+        format_options=tuple(arm.format_options.items()),
+        retriever=arm.retriever,
+        k=arm.k or study.k,
+        context_tokens=study.context_tokens,
+        learning_rate=learning_rate(arm),
+        train_tokens=study.train_tokens,
+        train_batch_size=study.train_batch_size,
+        seed=seed,
+    )
+
+
+def trial_tokens(study: Study) -> int | None:
+    """Training tokens of a trial of the study's search; None: it searches nothing."""
+    return study.search.trial_tokens(study.train_tokens) if study.search else None
+
+
+def learning_rate(arm: ArmSettings) -> float:
+    """The arm's own, or that of its method."""
+    return arm.learning_rate or float(registry.lookup("tuning", str(arm.tuning)).facts["learning_rate"])
+
+
+def with_limit(context: Context) -> Context:
+    """The context with the study's limit applied to its test questions."""
+    return replace(context, domain=context.domain.limited(context.study.limit))
