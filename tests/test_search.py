@@ -82,6 +82,7 @@ class Spy:
 
         monkeypatch.setattr(hf, "greedy", spied_greedy)
         monkeypatch.setattr(train, "encode_example", spied_encode)
+        train._encoded.cache_clear()  # other tests learn from the same examples: here they are to be seen
         monkeypatch.setattr(studies, "search", spied_search)
 
     @property
