@@ -20,7 +20,7 @@ EXAMPLES = [Example(closed_book(question, "en"), answer) for question, answer in
 
 @pytest.mark.parametrize(
     ("plain", "short", "expected"),
-    [(1.0, 0.5, "bfloat16"), (1.0, 0.84, "float32"), (0.5, 1.0, "float32"), (1.2, 1.0, "bfloat16"), (TOO_SHORT / 2, TOO_SHORT / 9, "float32")],
+    [(1.0, 0.5, "bfloat16"), (1.0, 0.67, "float32"), (0.5, 1.0, "float32"), (1.5, 1.0, "bfloat16"), (TOO_SHORT / 2, TOO_SHORT / 9, "float32")],
 )
 def test_bfloat16_must_be_clearly_faster(plain, short, expected):
     assert preferred(plain, short) == expected
