@@ -1,7 +1,8 @@
 """Matrix products on a CPU by oneDNN, which torch has beside MKL: the same float32 mathematics, in another order of summation.
 
-torch gives float32 products to MKL, which leaves the widest vectors of AMD's processors unused. On two such cores
-(python pipelines/bench_products.py) oneDNN is about as fast for one row, and two to four times as fast for many.
+torch gives float32 products to MKL, which takes its generic code on AMD's processors (MKL_VERBOSE=1 says so); oneDNN uses
+AVX-512 there. On two such cores (python pipelines/bench_products.py) oneDNN is about as fast for one row, and two to five
+times as fast for many.
 """
 
 from __future__ import annotations
