@@ -35,7 +35,7 @@ from ragft.threads import wait_quietly
 ROOT = Path(__file__).parents[1]
 CHUNK_TOKENS, CONTEXT_TOKENS, MAX_NEW_TOKENS = 80, 160, 32  # the quick study's
 BATCH_SIZES = (8, 16, 32)  # of transformers.generate; the best is taken
-RATE_ROWS, RATE_SECONDS = 1024, 1.0  # of the products whose rate is measured
+RATE_ROWS = 1024  # of the products whose rate is measured
 
 
 def main() -> None:
@@ -146,17 +146,18 @@ def compare(sides: Sides, arm, questions: Sequence, repeat: int) -> dict[str, An
     texts = [prompts[question.id] for question in questions]
     ask(arm, questions[:2]), generate(sides, texts[:2], 1)  # warm up
     alone = generate(sides, texts, 1)
-    by_size = {size: timed(lambda size=size: generate(sides, texts, size)).seconds for size in BATCH_SIZES if size < 2 * len(texts)}
+    sizes = [size for size in BATCH_SIZES if size == BATCH_SIZES[0] or size < 2 * len(texts)]
+    by_size = {size: timed(lambda size=size: generate(sides, texts, size)).seconds for size in sizes}
     best = min(by_size, key=by_size.__getitem__)
     runs: dict[str, list[Timed]] = {"ragft": [], "transformers": [], "langchain": []}
-    rates: list[float] = []
+    rates: list[Rate] = []
     parts = [texts[turn::repeat] for turn in range(repeat)]
     for part in parts:
         runs["ragft"].append(timed(lambda: ask(arm, questions)))
         runs["transformers"].append(timed(lambda: generate(sides, texts, best)))
         if sides.langchain is not None:
             runs["langchain"].append(timed(lambda part=part: [sides.langchain.invoke(text) for text in part]))
-        rates.append(max(matrix_rates(sides.plain).values()))
+        rates.append(matrix_rate(sides.plain))
     answers = runs["ragft"][-1].done
     seconds = {name: [run.seconds / len(run.done) for run in found] for name, found in runs.items()}  # a question
     cpu = {name: [run.cpu / len(run.done) for run in found] for name, found in runs.items()}
@@ -168,8 +169,9 @@ def compare(sides: Sides, arm, questions: Sequence, repeat: int) -> dict[str, An
         "ratio_best": typical["transformers"] / typical["ragft"],
         "ratio_default": typical["langchain"] / typical["ragft"] if typical["langchain"] else None,
         "identical_share": sum(answers[q.id].text == text for q, text in zip(questions, alone, strict=True)) / len(questions),
-        "share_of_matrix_rate": useful / (typical["ragft"] * len(questions)) / median(rates),
-        "matrix_gflops": median(rates) / 1e9,
+        "share_of_matrix_rate": useful / (typical["ragft"] * len(questions)) / median(rate.a_second for rate in rates),
+        "cpu_share_of_matrix_rate": useful / (busy["ragft"] * len(questions)) / median(rate.a_cpu_second for rate in rates),
+        "matrix_gflops": [rate.a_second / 1e9 for rate in rates],
         "questions_per_second": {name: 1 / value if value else None for name, value in typical.items()},
         "best_batch_size": best,
         "seconds_by_batch_size": by_size,
@@ -221,8 +223,16 @@ def useful_flops(model, prompt_tokens: int, answer_tokens: int) -> float:
     return 2.0 * sum(w.numel() for w in layers) * (prompt_tokens + answer_tokens) + 2.0 * head.numel() * answer_tokens
 
 
-def matrix_rates(model) -> dict[str, float]:
-    """Float32 operations per second of products with the layers' weights, by torch's own way and by oneDNN."""
+@dataclass(frozen=True)
+class Rate:
+    """Float32 operations."""
+
+    a_second: float
+    a_cpu_second: float
+
+
+def matrix_rate(model) -> Rate:
+    """How fast products with the layers' weights are, by torch's own way or by oneDNN, whichever is faster."""
     import torch
     from torch.nn.functional import linear
 
@@ -230,18 +240,16 @@ def matrix_rates(model) -> dict[str, float]:
 
     layers, _ = layers_and_head(model)
     inputs = {w.shape[1]: torch.randn(RATE_ROWS, w.shape[1]) for w in layers}
-    rates = {}
-    for name, way in (("mkl", linear), ("onednn", product)):
-        way(inputs[layers[0].shape[1]], layers[0], None)
-        began, done = time.perf_counter(), 0.0
-        for number in range(10**9):
-            weight = layers[number % len(layers)]
+
+    def through(way: Callable) -> list[float]:
+        """Once through all layers; the operations of each."""
+        for weight in layers:
             way(inputs[weight.shape[1]], weight, None)
-            done += 2.0 * RATE_ROWS * weight.numel()
-            if (took := time.perf_counter() - began) > RATE_SECONDS:
-                break
-        rates[name] = done / took
-    return rates
+        return [2.0 * RATE_ROWS * weight.numel() for weight in layers]
+
+    runs = [timed(lambda way=way: through(way)) for way in (linear, product)]
+    rates = [Rate(sum(run.done) / run.seconds, sum(run.done) / run.cpu) for run in runs]
+    return max(rates, key=lambda rate: rate.a_cpu_second)
 
 
 # ── int8 ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
