@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=72, help="test questions at most")
     parser.add_argument("--train-tokens", type=int, default=40_000, help="a seed")
     parser.add_argument("--trials", type=int, default=4, help="of the search, for each adapter and for retrieval")
-    parser.add_argument("--trial-tokens", type=int, help="training tokens of a trial; a quarter of --train-tokens unless given")
+    parser.add_argument("--trial-tokens", type=int, default=6_000, help="training tokens of a trial")
     parser.add_argument("--general", type=Path, help="a folder like data/general: also measure what is forgotten")
     parser.add_argument("--second", type=Path, help="another domain's folder: also try each adapter there")
     parser.add_argument("--doc", type=Path, help="also write the guide as this Markdown file, with its figures in a folder beside it")

@@ -42,8 +42,10 @@ def test_the_two_commands_of_a_newcomer_are_there():
 def test_python_blocks_run_on_the_small_study(tiny_study, tmp_path, monkeypatch):
     """The README's Python, with its study replaced by one that takes seconds."""
     import ragft
+    from ragft import registry
     from ragft.study import run
 
+    monkeypatch.setitem(registry._entries, "metric", registry.entries("metric"))  # the README's own is gone afterwards
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ragft, "load_study", lambda *_: tiny_study, raising=False)
     monkeypatch.setattr(ragft, "Study", lambda **_: tiny_study, raising=False)
