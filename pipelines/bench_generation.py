@@ -14,6 +14,8 @@ of processor seconds, which other programs on the machine disturb less. Prints J
     share_of_matrix_rate  useful products per second as a share of what float32 products of the model's layers reach
                           alone; useful: every token of prompts and answers once a question, whatever was really computed
     int8                  its speed against float32, answers that stay the same, and the score `match` with gold passages
+    read_tokens           of all prompts of a pass: each alone, and as ragft reads them, what a batch shares once
+    profile               with --profile: where the time of one pass goes, shares by kind of operation
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -35,6 +37,7 @@ from ragft.threads import wait_quietly
 ROOT = Path(__file__).parents[1]
 CHUNK_TOKENS, CONTEXT_TOKENS, MAX_NEW_TOKENS = 80, 160, 32  # the quick study's
 BATCH_SIZES = (8, 16, 32)  # of transformers.generate; the best is taken
+OWN_BATCH_SIZES = (16, 32, 64)  # of ragft's, to see what they change
 RATE_ROWS = 1024  # of the products whose rate is measured
 
 
@@ -44,10 +47,12 @@ def main() -> None:
     parser.add_argument("--score-questions", type=int, default=96)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--model", default="smollm2-135m-instruct")
+    parser.add_argument("--profile", action="store_true", help="also say where the time goes")
     arguments = parser.parse_args()
     keep_private()
     wait_quietly()
-    print(json.dumps(bench(arguments.model, arguments.questions, arguments.repeat, arguments.score_questions), indent=1))
+    found = bench(arguments.model, arguments.questions, arguments.repeat, arguments.score_questions, arguments.profile)
+    print(json.dumps(found, indent=1))
 
 
 @dataclass
@@ -60,7 +65,7 @@ class Sides:
     langchain: Any | None  # the pipeline over it
 
 
-def bench(model_name: str, number: int, repeat: int, scored: int) -> dict:
+def bench(model_name: str, number: int, repeat: int, scored: int, profiled: bool = False) -> dict:
     """Everything that is printed."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -79,7 +84,10 @@ def bench(model_name: str, number: int, repeat: int, scored: int) -> dict:
     found |= {"batch_size": batch_size, "max_new_tokens": MAX_NEW_TOKENS}
     search = {"open_book": "bm25", "closed_book": None}
     questions = [question for question, _ in domain.limited(number).split("test")]
-    kinds = {kind: compare(sides, make_arm(domain, folder, name, batch_size), questions, repeat) for kind, name in search.items()}
+    arms = {kind: make_arm(domain, folder, name, batch_size) for kind, name in search.items()}
+    kinds = {kind: compare(sides, arm, questions, repeat) for kind, arm in arms.items()}
+    for kind, arm in arms.items() if profiled else ():
+        kinds[kind]["profile"] = profile(lambda arm=arm: ask(arm, questions))
     first = ("ratio_best", "ratio_default", "identical_share", "share_of_matrix_rate")
     rounded = int8(domain, folder, batch_size, scored, repeat)
     return found | {key: kinds["open_book"][key] for key in first} | kinds | {"int8": rounded}
@@ -158,6 +166,7 @@ def compare(sides: Sides, arm, questions: Sequence, repeat: int) -> dict[str, An
         if sides.langchain is not None:
             runs["langchain"].append(timed(lambda part=part: [sides.langchain.invoke(text) for text in part]))
         rates.append(matrix_rate(sides.plain))
+    own = {size: timed(lambda size=size: ask(replace(arm, batch_size=size), questions)).cpu for size in OWN_BATCH_SIZES}
     answers = runs["ragft"][-1].done
     seconds = {name: [run.seconds / len(run.done) for run in found] for name, found in runs.items()}  # a question
     cpu = {name: [run.cpu / len(run.done) for run in found] for name, found in runs.items()}
@@ -175,6 +184,8 @@ def compare(sides: Sides, arm, questions: Sequence, repeat: int) -> dict[str, An
         "questions_per_second": {name: 1 / value if value else None for name, value in typical.items()},
         "best_batch_size": best,
         "seconds_by_batch_size": by_size,
+        "cpu_seconds_by_own_batch_size": own,
+        "read_tokens": read_tokens(sides, arm, questions),
         "prompt_tokens": sum(u.prompt_tokens for u in usage) / len(usage),
         "answer_tokens": sum(u.completion_tokens for u in usage) / len(usage),
         "seconds_a_question": seconds,
@@ -182,6 +193,16 @@ def compare(sides: Sides, arm, questions: Sequence, repeat: int) -> dict[str, An
         "cpu_ratio_default": busy["langchain"] / busy["ragft"] if busy["langchain"] else None,
         "cpu_seconds_a_question": cpu,
     }
+
+
+def read_tokens(sides: Sides, arm, questions: Sequence) -> dict[str, int]:
+    """Prompt tokens of one pass: each prompt alone, and with what the prompts of a batch begin with alike once."""
+    from ragft.generation.tree import make_tree
+    from ragft.weights import encode
+
+    rows = [[encode(sides.tokenizer, text) for text in rendered(sides, batch)] for batch in arm.prepare(questions)]
+    read = sum(len(segment.tokens) for batch in rows for segment in make_tree(batch).segments)
+    return {"alone": sum(len(row) for batch in rows for row in batch), "read": read}
 
 
 def rendered(sides: Sides, batch) -> list[str]:
@@ -204,6 +225,24 @@ def timed(work: Callable[[], Any]) -> Timed:
     began, cpu = time.perf_counter(), time.process_time()
     done = work()
     return Timed(done, time.perf_counter() - began, time.process_time() - cpu)
+
+
+KINDS = {"products": ("addmm", "aten::mm", "bmm", "mkldnn", "linear"), "attention": ("attention",)}  # parts of operations' names
+
+
+def profile(work: Callable[[], Any]) -> dict[str, float]:
+    """Shares of the time that operations take themselves (torch.profiler), by kind: products, attention, and the rest."""
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as record
+
+    with record(activities=[ProfilerActivity.CPU]) as found:
+        work()
+    shares, total = dict.fromkeys([*KINDS, "rest"], 0.0), 0.0
+    for row in found.key_averages():
+        kind = next((kind for kind, parts in KINDS.items() if any(part in row.key for part in parts)), "rest")
+        shares[kind] += row.self_cpu_time_total
+        total += row.self_cpu_time_total
+    return {kind: value / total for kind, value in shares.items()}
 
 
 # ── products ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,8 +9,9 @@ a few row lengths and batch sizes), `ratio_default` (against its defaults: bfloa
 `max_rel_diff` (of the gradients of one step, against plain transformers one example at a time) and
 `share_of_matrix_rate` (matrix products that the examples need, a second, by what this machine reaches on the model's own
 shapes). Examples are counted, never tokens. The sides take turns in one process, so that a noisy machine is noisy for
-all, and the median counts. `ragft_probed` is ragft in the number format that its probe chooses here; the ratios of
-`any_dtype` set it against TRL in the faster of both formats, and against its defaults.
+all, and the median counts. With --profile, `profile` has the shares of its time by kind of operation. `ragft_probed` is ragft in
+the number format that its probe chooses here; the ratios of `any_dtype` set it against TRL in the faster of both formats,
+and against its defaults.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--kinds", nargs="+", default=["qa", "raft"], choices=["qa", "raft"])
+    parser.add_argument("--profile", action="store_true", help="also say where the time of ragft's training goes")
     arguments = parser.parse_args()
     keep_private()
     wait_quietly()
@@ -55,7 +57,10 @@ def main() -> None:
     from ragft.models import find_model
 
     folder = find_model(arguments.model, "generator").folder
-    found = {kind: bench(folder, make_examples(arguments.model, kind)[: arguments.examples], arguments.repeats) for kind in arguments.kinds}
+    examples = {kind: make_examples(arguments.model, kind)[: arguments.examples] for kind in arguments.kinds}
+    found = {kind: bench(folder, chosen, arguments.repeats) for kind, chosen in examples.items()}
+    for kind, chosen in examples.items() if arguments.profile else ():
+        found[kind]["profile"] = {dtype: profiled(folder, chosen, dtype) for dtype in ("float32", "bfloat16")}
     worst = {
         "ratio_best": min(line["ratio_best"] for line in found.values()),
         "ratio_default": min(line["ratio_default"] for line in found.values()),
@@ -156,6 +161,17 @@ def theirs(folder: Path, encoded: Sequence, settings: dict) -> float:
         )
         trainer.remove_callback(PrinterCallback)  # stdout is for the result
         return float(trainer.train().metrics["train_runtime"])
+
+
+def profiled(folder: Path, examples: Sequence, dtype: Any) -> dict[str, float]:
+    """Where the time of a pass by ragft goes, as bench_generation.py tells it for answers."""
+    from bench_generation import profile
+
+    from ragft.tuning.rows import encode_example
+    from ragft.weights import load_tokenizer
+
+    tokenizer = load_tokenizer(folder)
+    return profile(partial(ours, folder, examples, [encode_example(example, tokenizer) for example in examples], dtype))
 
 
 # ── what the machine can do, what the examples need ──────────────────────────────────────────────────────────────────

@@ -69,7 +69,7 @@ class Study(Strict):
     k: int = Field(4, ge=1)
     context_tokens: int = Field(400, ge=32)
     max_new_tokens: int = Field(32, ge=1)
-    batch_size: int = Field(32, ge=1)  # on two cores, 16 took 5 to 35 % more processor time (docs/answering-speed.md)
+    batch_size: int = Field(32, ge=1)  # python pipelines/bench_generation.py says what others take
     train_tokens: int = Field(40_000, ge=1)  # per adapter and seed
     train_batch_size: int = Field(8, ge=1)
     precision: Literal["float32", "int8"] = "float32"  # of answering on a CPU; int8 is faster and rounds
