@@ -4,7 +4,8 @@
 
 Two cores without a GPU: about 100 minutes with the defaults (72 questions, 40,000 training tokens a seed, 4 search trials an
 adapter; the methods of the article behind this project and full tuning with three seeds, the others with one). Stopped at any
-moment, the same command goes on. Prints JSON: the run, the report, the guide's claims and what cannot be told apart.
+moment, the same command goes on. Of the study's own arms only the reference is kept; its limit, train_tokens and search give way
+to the options below. Prints JSON: the run, the report, the guide's claims and what cannot be told apart.
 """
 
 from __future__ import annotations
@@ -25,17 +26,21 @@ ARTICLE = ("adapter", "prefix", "prompt", "p-tuning", "p-tuning-v2", "lora", "ma
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", help="study.yaml, or the folder it is in")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept")
-    parser.add_argument("--methods", help="names, separated by commas; all that fit the model unless given")
-    parser.add_argument("--limit", type=int, default=72, help="test questions at most")
-    parser.add_argument("--train-tokens", type=int, default=40_000, help="a seed")
-    parser.add_argument("--trials", type=int, default=4, help="of the search, for each adapter and for retrieval")
-    parser.add_argument("--trial-tokens", type=int, default=6_000, help="training tokens of a trial")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept (default: %(default)s)")
+    parser.add_argument("--methods", help="names, separated by commas (default: all that fit the model)")
+    parser.add_argument("--limit", type=int, default=72, help="test questions at most (default: %(default)s)")
+    parser.add_argument("--train-tokens", type=int, default=40_000, help="training tokens of each seed (default: %(default)s)")
+    parser.add_argument(
+        "--trials",
+        type=int,
+        default=4,
+        help="of the search, for each adapter and for retrieval (default: %(default)s; 0: no search)",
+    )
+    parser.add_argument("--trial-tokens", type=int, default=6_000, help="training tokens of a search trial (default: %(default)s)")
     parser.add_argument("--general", type=Path, help="a folder like data/general: also measure what is forgotten")
     parser.add_argument("--second", type=Path, help="another domain's folder: also try each adapter there")
     parser.add_argument("--doc", type=Path, help="also write the guide as this Markdown file, with its figures in a folder beside it")
     arguments = parser.parse_args()
-    keep_private()
     wait_quietly()
     try:
         print(json.dumps(compare_methods(arguments), indent=1))
@@ -57,7 +62,8 @@ def compare_methods(arguments: argparse.Namespace) -> dict[str, Any]:
     context = prepare(study, arguments.runs)
     print(f"{len(study.arms)} arms: {', '.join(study.arms)}", file=sys.stderr)
     result = carry_out(context, Lines())
-    further = [name for name, arm in study.arms.items() if arm.retriever not in (None, "oracle") and arm.tuning in (None, *ARTICLE)]
+    asked = (None, *(arguments.methods.split(",") if arguments.methods else ARTICLE))
+    further = [name for name, arm in study.arms.items() if arm.retriever not in (None, "oracle") and arm.tuning in asked]
     with context.run.locked():
         searched = search(context, Lines())
     robustness(searched, further, arguments.second, Lines())  # which holds the run itself
@@ -70,11 +76,16 @@ def compare_methods(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def study_of_methods(arguments: argparse.Namespace) -> Any:
     """The given study with an arm for each method, alone and behind the reference's search, and LoRA's two controls."""
+    from ragft.domain import load_domain
+    from ragft.models import is_hub_id
     from ragft.settings import Search, Study, load_study
 
     given = load_study(arguments.study)
-    rag = given.arms[given.reference]
-    arms: dict[str, Any] = {"base": {}, "oracle": {"retriever": "oracle"}, given.reference: rag.model_dump()}
+    keep_private(hub=is_hub_id(given.model) or is_hub_id(given.embedder or ""))
+    rag, domain = given.arms[given.reference], load_domain(given.domain)
+    arms: dict[str, Any] = {"base": {}, given.reference: rag.model_dump()}
+    if any(gold.evidence for _, gold in domain.split("test")):
+        arms["oracle"] = {"retriever": "oracle"}
     for name in fitting_methods(given.model, arguments.methods):
         tuned = {"tuning": name, "seeds": None if name in ARTICLE else given.seeds[:1]}
         arms |= {name: tuned, f"{given.reference}+{name}": {**tuned, "retriever": rag.retriever, "k": rag.k}}
@@ -87,7 +98,7 @@ def study_of_methods(arguments: argparse.Namespace) -> Any:
             "arms": arms,
             "limit": arguments.limit,
             "train_tokens": arguments.train_tokens,
-            "search": Search(trials=arguments.trials, train_tokens=arguments.trial_tokens),
+            "search": Search(trials=arguments.trials, train_tokens=arguments.trial_tokens) if arguments.trials else None,
             "general": str(arguments.general.resolve()) if arguments.general else given.general,
         }
     )

@@ -160,7 +160,7 @@ def export(
     merged: Annotated[bool, typer.Option("--merged", help="Fold the adapter into the weights: a whole model for transformers.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a fine-tuned arm as a PEFT adapter or a transformers model, with a model card."""
+    """Write a fine-tuned arm as an adapter (peft's format where peft has the method) or a merged transformers model, with a model card."""
     from ragft.exports import export as write
 
     made = write(run, arm, to, seed=seed, merged=merged)

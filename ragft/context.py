@@ -45,6 +45,8 @@ def adapter_name(context: Context, arm: ArmSettings) -> str:
     """What tells an arm's adapters from others' in labels: method, format, and what differs from the study."""
     parts = [str(arm.tuning), arm.format or context.default_format]
     parts += [f"{key}={value}" for key, value in sorted((arm.format_options | arm.options).items())]
+    if arm.format and registry.lookup("format", arm.format).facts["passages"]:
+        parts += [f"k={arm.k}"] * (arm.k is not None) + [str(arm.retriever)] * (arm.retriever != "auto")  # what it learns to read
     return " ".join(parts + ([f"lr={arm.learning_rate:g}"] if arm.learning_rate else []))
 
 

@@ -123,7 +123,7 @@ def make_guide(m: Material) -> Guide | None:
         return None
     c, table = m.comparison, scoring.score_table(m.run, m.comparison.metric, m.comparison.reference)
     groupings = _groupings(rows, table, c.alpha)
-    noise = robust.rows if robust else ()
+    noise = robust.rows if robust and robust.metric == c.metric else ()  # of another metric, they say nothing here
     model, domain = str(m.manifest["model"]["name"]), str(m.manifest["data"]["domain"])
     model = Path(model).name if Path(model).is_absolute() else model  # a hub id keeps its owner
     return Guide(

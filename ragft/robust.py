@@ -23,7 +23,7 @@ from ragft.chunking import overlap
 from ragft.context import Context, seeds_of
 from ragft.domain import Domain, load_domain
 from ragft.domain.typos import misspell
-from ragft.errors import InputError, MissingError, unknown
+from ragft.errors import MissingError, unknown
 from ragft.progress import Silent, Watcher
 from ragft.prompts import fit_passages
 from ragft.retrieval.base import Retriever
@@ -83,7 +83,7 @@ def robustness(context: Context, arms: Sequence[str], second: Path | None, watch
         for number, part in enumerate(parts.values(), start=1):
             with (watcher or Silent()).unit(f"{part.name}, {part.variant}", number, len(parts)) as progress:
                 _answer(context, part, progress)
-        found = Robustness(tuple(_row(context, pair) for pair in pairs))
+        found = Robustness(tuple(_row(context, pair) for pair in pairs), context.study.metric)
         write_json(context.run.folder / "robustness.json", found)
     return found
 
@@ -186,7 +186,7 @@ def _row(context: Context, pair: _Pair) -> RobustnessRow:
     before = _scores(other, part.domain.gold, score)
     common = [gold for _, gold in part.asked if after.get(gold.id) is not None and before.get(gold.id) is not None]
     if not common:
-        raise InputError(f"{log}: no answer in it could be scored by '{context.study.metric}' beside {other}. See their errors.")
+        return RobustnessRow(part.name, part.seed, part.variant, 0, None, None, None, None, None)
     a, b = (np.array([scores[gold.id] for gold in common], dtype=float) for scores in (after, before))
     found = stats.clustered_mean(a - b, [gold.document for gold in common])
     low, high = (None if bound is None else min(1.0, max(-1.0, bound)) for bound in found.bounds(OWN_ALPHA))

@@ -27,7 +27,7 @@ class RobustnessRow:
     variant: Variant
     questions: int  # scored on both sides
     clean: float | None  # mean score as the questions are; None on a second domain
-    score: float  # mean score of the variant
+    score: float | None  # mean score of the variant; None: no question was scored on both sides
     change: float | None
     low: float | None  # of the 95 % interval; None: too few documents for one
     high: float | None
@@ -35,9 +35,10 @@ class RobustnessRow:
 
 @dataclass(frozen=True, slots=True)
 class Robustness:
-    """All rows, by arm."""
+    """All rows, by arm, and the metric that they are scores of."""
 
     rows: tuple[RobustnessRow, ...]
+    metric: str
 
 
 def read_robustness(run: Path) -> Robustness | None:

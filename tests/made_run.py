@@ -156,7 +156,7 @@ def write_measures(run: Run, study: Study, plan: Plan) -> None:
             seen.add((arm.tuning, arm.format))
             trials = (TrialRow(1, {"learning_rate": 0.001}, 2.0, "complete", ((100, 2.0),), 5.0),)
             searches.append(SearchResult(f"{arm.tuning} qa", name, "dev loss, nats", {"learning_rate": 0.001}, 2.0, trials))
-    write_json(run.folder / "robustness.json", Robustness(tuple(noise)))
+    write_json(run.folder / "robustness.json", Robustness(tuple(noise), "match"))
     write_json(searched_path(run), Searched(tuple(searches)))
 
 

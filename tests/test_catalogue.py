@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,3 +103,13 @@ def test_other_lists_load_no_torch():
     for what in ("arms", "retrievers", "formats", "metrics", "models"):
         done = subprocess.run([sys.executable, "-c", code.format(what)], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "False", what
+
+
+def test_learning_rates_are_those_that_the_documented_search_chose():
+    """And the documented choice is the least dev loss of its row."""
+    page = (Path(__file__).parents[1] / "docs" / "search.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+)` \| ([\d.e-]+) \| (.+) \|$", page, flags=re.MULTILINE)
+    assert {name: float(rate) for name, rate, _ in rows} == {name: e.facts["learning_rate"] for name, e in registry.entries("tuning").items()}
+    for name, rate, tried in rows:
+        losses = {float(one): float(loss.strip("*")) for one, loss in re.findall(r"([\d.e-]+): (\*{0,2}[\d.]+)", tried)}
+        assert min(losses, key=losses.__getitem__) == float(rate), name

@@ -2,7 +2,8 @@
 
 The four columns of the unified view (He et al., 2110.04366, table 1) say how a method changes a hidden state h by Δh:
 `form` (functional form), `insertion` (sequential: from the sub-layer's output; parallel: from its input), `modifies` (which
-representation) and `composition` (how Δh is put together with h).
+representation) and `composition` (how Δh is put together with h). Each method's learning rate is what a search of the same
+budget chose on the bundled domain (docs/search.md).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ BOTH = "attention and feed-forward"
     insertion="sequential",
     modifies=BOTH,
     composition=SIMPLE,
-    learning_rate=2e-3,
+    learning_rate=6e-3,
 )
 def adapter(size: int = 32) -> Bottlenecks:
     """Adapter tuning (Houlsby et al., 1902.00751, figure 2), without the layer norms that they train beside it (section 2.1)."""
@@ -72,7 +73,7 @@ def adapter_pfeiffer(size: int = 64) -> Bottlenecks:
     insertion="parallel",
     modifies="feed-forward",
     composition=SCALED,
-    learning_rate=2e-3,
+    learning_rate=6e-3,
 )
 def parallel_adapter(size: int = 64, scale: float = 4.0) -> Bottlenecks:
     """Scaled parallel adapter (He et al., 2110.04366, section 4); s = 4 is theirs."""
@@ -89,7 +90,7 @@ def parallel_adapter(size: int = 64, scale: float = 4.0) -> Bottlenecks:
     insertion="parallel",
     modifies=f"{KEYS}, feed-forward",
     composition=f"{GATED} and {SCALED}",
-    learning_rate=2e-3,
+    learning_rate=6e-3,
 )
 def mam(prefix: int = 16, size: int = 48, scale: float = 4.0) -> Mam:
     """MAM adapter (He et al., 2110.04366, section 4.6)."""
@@ -109,7 +110,7 @@ def mam(prefix: int = 16, size: int = 48, scale: float = 4.0) -> Mam:
     insertion="parallel",
     modifies=KEYS,
     composition=GATED,
-    learning_rate=1e-3,
+    learning_rate=9e-3,
 )
 def prefix(tokens: int = 16, hidden: int = 128) -> PrefixTuningConfig:
     """Prefix tuning (Li & Liang, 2101.00190), reparametrised as in their section 4.3."""
@@ -126,7 +127,7 @@ def prefix(tokens: int = 16, hidden: int = 128) -> PrefixTuningConfig:
     insertion="parallel",
     modifies="input embeddings",
     composition=GATED,
-    learning_rate=1e-2,
+    learning_rate=3e-2,
 )
 def prompt(tokens: int = 16) -> PromptTuningConfig:
     """Prompt tuning (Lester et al., 2104.08691)."""
@@ -143,7 +144,7 @@ def prompt(tokens: int = 16) -> PromptTuningConfig:
     insertion="parallel",
     modifies="input embeddings",
     composition=GATED,
-    learning_rate=3e-3,
+    learning_rate=9e-3,
 )
 def p_tuning(tokens: int = 16, hidden: int = 128) -> PromptEncoderConfig:
     """P-tuning (GPT Understands, Too: Liu et al., 2103.10385)."""
@@ -160,7 +161,7 @@ def p_tuning(tokens: int = 16, hidden: int = 128) -> PromptEncoderConfig:
     insertion="parallel",
     modifies=KEYS,
     composition=GATED,
-    learning_rate=1e-2,
+    learning_rate=3e-2,
 )
 def p_tuning_v2(tokens: int = 16) -> PrefixTuningConfig:
     """P-tuning v2 (Liu et al., 2110.07602): deep prompts without reparametrisation."""
@@ -231,7 +232,7 @@ def pissa(rank: int = 16, alpha: int | None = None) -> LoraConfig:
     modifies=f"{KEYS}, feed-forward",
     composition=SIMPLE,
     mergeable=True,
-    learning_rate=1e-2,
+    learning_rate=3e-2,
 )
 def ia3() -> IA3Config:
     """(IA)³ (Liu et al., 2205.05638, section 3.3): keys, values and the input of the second feed-forward matrix.
@@ -253,7 +254,7 @@ def ia3() -> IA3Config:
     modifies=BOTH,
     composition=SIMPLE,
     mergeable=True,
-    learning_rate=1e-2,
+    learning_rate=9e-2,
 )
 def vera(rank: int = 256) -> VeraConfig:
     """VeRA (Kopiczko et al., 2310.11454, eq. 2)."""
@@ -265,7 +266,7 @@ def vera(rank: int = 256) -> VeraConfig:
 ROTATION: dict[str, Any] = {"insertion": "sequential", "modifies": BOTH, "composition": SIMPLE, "mergeable": True}
 
 
-@tuning("oft", "an orthogonal matrix of blocks before each weight matrix", paper="2306.07280", form="W·(R - I)·x", learning_rate=3e-3, **ROTATION)
+@tuning("oft", "an orthogonal matrix of blocks before each weight matrix", paper="2306.07280", form="W·(R - I)·x", learning_rate=1e-3, **ROTATION)
 def oft(block: int = 32) -> OFTConfig:
     """Orthogonal fine-tuning (Qiu et al., 2306.07280)."""
     from peft import OFTConfig
@@ -278,7 +279,7 @@ def oft(block: int = 32) -> OFTConfig:
     "an orthogonal matrix as a product of butterflies, before queries and values",
     paper="2311.06243",
     form="s ⊙ W·R₁·…·R_m·x - W·x",
-    learning_rate=3e-3,
+    learning_rate=9e-3,
     **{**ROTATION, "modifies": "attention"},
 )
 def boft(block: int = 8, factors: int = 2) -> BOFTConfig:
@@ -301,7 +302,7 @@ def boft(block: int = 8, factors: int = 2) -> BOFTConfig:
     modifies="everything",
     composition=SIMPLE,
     mergeable=True,
-    learning_rate=1e-4,
+    learning_rate=3e-4,
 )
 def full() -> Full:
     """Full fine-tuning of the pretrained model (as in ULMFiT, 1801.06146)."""

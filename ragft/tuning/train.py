@@ -145,7 +145,9 @@ class _Loop:
         if self._halvings and not self.notes:
             self.notes.append(f"the memory did not hold a batch of {len(batch)}: it was computed in parts, with the same result")
         try:
-            torch.nn.utils.clip_grad_norm_(self._weights, MAX_GRADIENT_NORM)
+            length = float(torch.nn.utils.clip_grad_norm_(self._weights, MAX_GRADIENT_NORM))
+            if not isfinite(length):
+                raise DivergedError(f"training came apart at step {self.state.step + 1}: the gradient's length is {length}. {self._advice}")
             self._optimizer.step()
         except RuntimeError as error:
             if not is_out_of_memory(error):
