@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 import sys
@@ -48,6 +49,18 @@ def test_from_a_study_to_the_page(job, domain_folder, tiny_model, tmp_path, monk
     assert job.main() == 0
     assert json.loads(capsys.readouterr().out) == first
     assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("answers.jsonl")} == answered  # nothing is asked again
+
+
+def test_data_without_evidence_or_dev_questions_can_be_compared(job, domain_folder, tiny_model, tmp_path):
+    """No oracle arm where nothing says which passages are gold; no search where it is not wanted."""
+    lines = [json.loads(line) for line in (domain_folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        line.pop("evidence", None)
+    (domain_folder / "questions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    (domain_folder / "study.yaml").write_text(json.dumps({"domain": ".", "model": str(tiny_model), "embedder": None}), encoding="utf-8")
+    asked = {"methods": "ia3", "limit": 8, "train_tokens": 500, "trials": 0, "trial_tokens": 300, "general": None, "second": None}
+    study = job.study_of_methods(argparse.Namespace(study=domain_folder, **asked))
+    assert list(study.arms) == ["base", "rag", "ia3", "rag+ia3"] and study.search is None
 
 
 def test_a_mistake_is_one_line(job, tmp_path, monkeypatch, capsys):

@@ -15,7 +15,7 @@ from ragft.guide import Guide, make_guide, read_guide, write_guide
 from ragft.material import read_material
 from ragft.measures import Measures, measures_path
 from ragft.searched import Searched, read_searched, searched_path
-from ragft.store import read_json, to_json, write_json
+from ragft.store import Run, read_json, to_json, write_json
 from ragft.tunedrows import stored_tensors
 
 METHODS = ["adapter", "prefix", "prompt", "p-tuning", "p-tuning-v2", "lora", "mam", "full"]
@@ -287,6 +287,15 @@ def test_noise_is_summed_up_by_intervals(guide):
     words = next(one.words for one in guide.challenges if one.key == "robustness")
     assert "Typos: of 17 tuned arms, surely worse than clean questions: all; surely better: none" in words
     assert "Distractors: of 9 tuned arms, surely worse than clean questions: none" in words
+
+
+def test_noise_that_was_scored_by_another_metric_says_nothing(tmp_path):
+    folder = make_run(tmp_path, whole_plan()).folder
+    stored = read_json(folder / "robustness.json")
+    write_json(folder / "robustness.json", {**stored, "metric": "token_f1"})
+    assert make_guide(read_material(Run(folder))).robustness == ()
+    write_json(folder / "robustness.json", stored)
+    assert make_guide(read_material(Run(folder))).robustness
 
 
 def test_controls_are_set_against_the_untuned_arm(guide):

@@ -230,3 +230,18 @@ def test_what_cannot_be_asked_is_one_line(done, tmp_path):
     (copy.run.seed_folder("lora", 3) / "done.json").unlink()
     with pytest.raises(MissingError, match="arm 'lora' has not answered yet"):
         robustness(copy, ["rag", "lora"], None)
+
+
+def test_an_arm_that_failed_on_every_question_is_a_row_without_figures(done, tmp_path):
+    """Counted, never scored; and the other arms keep their rows."""
+    context, second, found = done
+    folder = tmp_path / "run"
+    shutil.copytree(context.run.folder, folder)
+    moved = replace(context, run=replace(context.run, folder=folder))
+    log = folder / "robustness" / "rag" / "typos" / "answers.jsonl"
+    write_jsonl(log, [replace(answer, outcome="error", text="") for answer in read_jsonl_as(Answer, log)])
+    write_json(log.with_name("done.json"), {**read_json(log.with_name("done.json")), "answers": file_sha256(log)})
+    rows = {(row.arm, row.variant): row for row in robustness(moved, list(ARMS), second).rows}
+    failed = rows.pop(("rag", "typos"))
+    assert (failed.questions, failed.clean, failed.score, failed.change, failed.low, failed.high) == (0, None, None, None, None, None)
+    assert rows == {(row.arm, row.variant): row for row in found.rows if (row.arm, row.variant) != ("rag", "typos")}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ragft import manifest, scoring
+from ragft.context import adapter_name
 from ragft.cost import Prices
 from ragft.decide import VERDICTS
 from ragft.errors import BusyError, InputError, MismatchError
@@ -47,6 +48,16 @@ def finished(tmp_path_factory, tiny_model):
         max_new_tokens=6, batch_size=4, train_tokens=1500, train_batch_size=4,
     )  # fmt: skip
     return study, run(study, root / "runs"), root
+
+
+def test_adapters_that_learn_to_read_other_passages_have_other_names(finished):
+    study, result, _ = finished
+    arms = {"a": {"k": None}, "b": {"k": 2}, "c": {"k": 3}, "d": {"retriever": "bm25"}}
+    context = prepare(study, result.run.folder.parent)
+    raft = study.arms["raft"]
+    names = [adapter_name(context, raft.model_copy(update=changes)) for changes in arms.values()]
+    assert names == ["lora raft", "lora raft k=2", "lora raft k=3", "lora raft bm25"]
+    assert adapter_name(context, study.arms["rag+lora"].model_copy(update={"k": 3})) == adapter_name(context, study.arms["lora"]), "one adapter"
 
 
 def test_every_file_of_the_layout_is_there(finished):

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from ragft import registry
 from ragft.build import build_adapter, open_index
 from ragft.context import adapter_plan
-from ragft.errors import InputError
+from ragft.errors import DivergedError, InputError
 from ragft.prompts import closed_book
 from ragft.study import prepare
 from ragft.tuning import rows, train
@@ -73,6 +73,21 @@ def test_dev_loss_is_watched_and_changes_nothing(tiny_model, tmp_path):
 def test_a_loss_that_is_no_number_ends_the_training(tiny_model, tmp_path):
     with pytest.raises(InputError, match=r"came apart at step \d+: the loss is (nan|inf)\. Lower learning_rate \(1e\+30\)"):
         fit(tiny_model, tmp_path, learning_rate=1e30)
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_gradients_that_are_no_numbers_end_the_training_before_they_reach_a_weight(tiny_model, tmp_path, monkeypatch):
+    """Also at the last step, whose loss was still one."""
+
+    def spoilt(model, attached, batch, **rest):
+        found = backward(model, attached, batch, **rest)
+        next(iter(attached.weights.values())).grad[:] = float("nan")
+        return found
+
+    backward = train.backward
+    monkeypatch.setattr(train, "backward", spoilt)
+    with pytest.raises(DivergedError, match=r"came apart at step 1: the gradient's length is nan\. Lower learning_rate"):
+        fit(tiny_model, tmp_path)
     assert not list(tmp_path.glob("*.safetensors"))
 
 
