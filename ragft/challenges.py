@@ -46,9 +46,9 @@ def challenges(
         _inside(rows),
         _noise("robustness", "Generalisation and robustness", rows, robust, ("typos", "distractors")),
         _forgetting(rows),
-        Challenge("larger", "Larger models", "not measured", f"A run has one model, here {model}. {LARGER}"),
+        Challenge("larger", "Larger models", "out of scope", f"Of a single run, which has one model, here {model}. {LARGER}"),
         Challenge("modalities", "Several modalities", "out of scope", "Documents, questions and answers are text."),
-        Challenge("attacks", "Adversarial attacks", "not measured", HOSTILE),
+        Challenge("attacks", "Adversarial attacks", "out of scope", f"Of this comparison. {HOSTILE}"),
         Challenge("privacy", "Privacy and safety", "out of scope", PRIVATE),
     )
 

@@ -18,7 +18,7 @@ from torch.nn.functional import linear
 from transformers.pytorch_utils import Conv1D
 
 Linear = torch.nn.Linear | Conv1D  # Conv1D: GPT-2's linear layer, whose weight is transposed
-MIN_WORK = 2**21  # multiplications; below it oneDNN's preparation costs what it gains (8 rows by 576 x 192: 27 against 25 microseconds)
+MIN_WORK = 2**21  # multiplications; below it oneDNN's preparation costs what it gains: python pipelines/bench_products.py
 GAIN = 1.2  # far from the two cases that there are, even and double: the choice is the same in every process of a machine
 REPEATS = 8
 

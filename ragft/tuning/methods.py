@@ -285,8 +285,8 @@ def oft(block: int = 32) -> OFTConfig:
 def boft(block: int = 8, factors: int = 2) -> BOFTConfig:
     """Butterfly OFT (Liu et al., 2311.06243), on queries and values only; peft trains a scale s of each output beside it.
 
-    peft multiplies the butterflies out to whole matrices in every pass: on all linear layers that took ten times as long
-    a training step as LoRA on a CPU, and so no budget that is fair to the others would train it.
+    peft multiplies the butterflies out to whole matrices in every pass: on all linear layers a training step
+    takes many times LoRA's, and no budget that is fair to the others would train it.
     """
     from peft import BOFTConfig
 
