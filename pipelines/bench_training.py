@@ -147,13 +147,13 @@ def theirs(folder: Path, encoded: Sequence, settings: dict) -> float:
     from trl import SFTConfig, SFTTrainer
 
     from ragft.tuning.methods import lora
-    from ragft.weights import device, load_model, load_tokenizer
+    from ragft.weights import device, load_tokenizer
 
     rows = [{"input_ids": e.ids, "labels": [-100] * e.start + e.ids[e.start :]} for e in encoded]
     quiet = {"report_to": "none", "save_strategy": "no", "logging_strategy": "no", "disable_tqdm": True, "use_cpu": device().type == "cpu"}
     with tempfile.TemporaryDirectory() as output:
         trainer = SFTTrainer(
-            model=load_model(folder, "float32"),
+            model=plain_model(folder),
             args=SFTConfig(output_dir=output, num_train_epochs=1, learning_rate=LEARNING_RATE, **quiet, **settings),
             train_dataset=Dataset.from_list(rows),
             processing_class=load_tokenizer(folder),
@@ -260,15 +260,24 @@ def gradient_differences(folder: Path, batch: Sequence) -> dict[str, float]:
     }
 
 
+def plain_model(folder: Path) -> Any:
+    """The model as transformers loads it, without anything of ragft's: the other sides must not gain by ours."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from ragft.weights import device
+
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).to(device()).eval().requires_grad_(False)
+
+
 def plain_gradients(folder: Path, batch: Sequence, values: dict, dtype: Any) -> dict:
     """The textbook form: one example at a time, transformers' own loss, peft's own modules."""
     import torch
     from peft import get_peft_model
 
     from ragft.tuning.methods import lora
-    from ragft.weights import load_model
 
-    model = get_peft_model(load_model(folder, "float32"), lora(rank=RANK)).to(dtype)
+    model = get_peft_model(plain_model(folder), lora(rank=RANK)).to(dtype)
     trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     for name, weight in trained.items():
         weight.data.copy_(values[name])

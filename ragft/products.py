@@ -52,7 +52,9 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """`multiply`, differentiable."""
+    """`multiply`, differentiable; torch's own where it is to choose the types itself (autocast), or they differ."""
+    if x.dtype != weight.dtype or torch.is_autocast_enabled(x.device.type):
+        return linear(x, weight, bias)
     tensors = (x, weight) if bias is None else (x, weight, bias)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         return _Product.apply(x, weight, bias)

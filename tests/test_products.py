@@ -99,5 +99,15 @@ def test_the_faster_is_taken(monkeypatch, usual, other, expected):
     products.onednn_is_faster.cache_clear()
 
 
+def test_under_autocast_torch_chooses_the_types(library):
+    """As other people's trainers run a model: forward in bfloat16, backward outside of it."""
+    layer = FastLinear(24, 16)
+    x = torch.randn(5, 24, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = layer(x)
+    y.float().square().sum().backward()
+    assert y.dtype == torch.bfloat16 and x.grad.dtype == layer.weight.grad.dtype == torch.float32
+
+
 def test_weight_of_is_outputs_by_inputs():
     assert weight_of(torch.nn.Linear(8, 4)).shape == weight_of(Conv1D(4, 8)).shape == (4, 8)

@@ -14,8 +14,8 @@ from ragft.tuning.rows import Encoded, encode_example, pack, row_loss
 from ragft.types import Dtype, Example, TrainingDtype
 from ragft.weights import Base, device, load_base, load_model
 
-# bfloat16 rounds to three digits, and its adapters are others: a smaller gain is not worth that. On the machines seen so far
-# it was a third of float32's speed, 1.0 to 1.4 times it, or, with matrix units, a multiple: the choice does not hang on noise.
+# bfloat16 rounds to three digits, and its adapters are others: a smaller gain is not worth that. At 1.2 two runs on the project's
+# own machine chose differently, because the two formats are nearly as fast there.
 GAIN = 1.5
 REPEATS = 3
 TOO_SHORT = 0.05  # seconds: a row that is done so soon leaves nothing to gain, and its timings are noise

@@ -56,3 +56,9 @@ def test_gradients_are_those_of_the_textbook_form(bench, tiny_model):
 def test_the_rate_of_this_machine_is_a_rate(bench, tiny_model, monkeypatch):
     monkeypatch.setattr(bench, "MATRIX_SECONDS", 0.05)
     assert bench.matrix_gflops(tiny_model) > 0
+
+
+def test_the_other_sides_have_nothing_of_ours(bench, tiny_model):
+    """Neither the layers nor the products: else the ratio and the gradients would compare us with ourselves."""
+    layers = [module for module in bench.plain_model(tiny_model).modules() if isinstance(module, torch.nn.Linear)]
+    assert layers and all(type(layer) is torch.nn.Linear for layer in layers)
