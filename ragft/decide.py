@@ -80,7 +80,7 @@ def decide(
 
 def _about_needs(case: Case, recommend: str) -> list[str]:
     """Needs that could not be tested, and those that even the recommended arm does not meet."""
-    arms = [case.found.reference, *case.found.family]
+    arms = [arm for arm in (case.found.reference, *case.found.family) if not case.facts[arm].untrained]
     blind = {name: [arm for arm in arms if not NEEDS[name].measured(case.facts[arm])] for name in case.needs}
     sentences = [f"The need {name} was not measured for {', '.join(arms)}, so it excludes none of them." for name, arms in blind.items() if arms]
     if unmet := case.unmet(recommend):

@@ -45,7 +45,7 @@ def export(run: Run | Path | str, arm: str, to: Path | str, *, seed: int | None 
     """Write a fine-tuned arm of a finished run into the folder `to`, which is made: as a whole, or not at all.
 
     An adapter stays one unless `merged` folds it into the weights; an arm of which every weight was trained is a model
-    anyhow. `seed` None: the arm's lowest. Raises InputError for an arm that is not tuned, not known or cannot be merged,
+    anyhow. `seed` None: the arm's lowest with weights. Raises InputError for an arm that is not tuned, not known or cannot be merged,
     and for a folder with something in it; MissingError where the run, its adapter or its base model is not there.
     """
     m = read_material(run if isinstance(run, Run) else find_run(run))
@@ -74,7 +74,12 @@ def _choose(m: Material, name: str, seed: int | None) -> tuple[Arm, int]:
         raise InputError(f"arm '{name}' is not fine-tuned: its model is the base, and there is nothing to export. {others}")
     if seed is not None and seed not in arm.seeds:
         raise InputError(f"arm '{name}' has no seed {seed}. It was trained with: {', '.join(map(str, arm.seeds))}.")
-    return arm, arm.seeds[0] if seed is None else seed
+    trained = [one for one in arm.seeds if one not in arm.failures]
+    picked = seed if seed is not None else next(iter(trained), arm.seeds[0])
+    if picked not in trained:
+        other = f"Seeds with weights: {', '.join(map(str, trained))}." if trained else "No seed of it has weights: run the study with other settings."
+        raise InputError(f"arm '{name}' has no weights of seed {picked}: {arm.failures[picked]} {other}")
+    return arm, picked
 
 
 def _check_free(folder: Path) -> None:

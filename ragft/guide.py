@@ -26,7 +26,7 @@ from ragft.numbers import points
 from ragft.robustness import RobustnessRow, read_robustness
 from ragft.searched import Searched
 from ragft.store import Run, read_record, write_json
-from ragft.tunedrows import FAMILIES, Method, TunedRow, abstained, method_of, stored_tensors, tuned_rows
+from ragft.tunedrows import FAMILIES, Method, TunedRow, abstained, method_of, stored_by, tuned_rows
 from ragft.words import says
 
 PATH = re.compile(r"domain=.*/")  # in a search's name: which folder it is in says nothing to another reader
@@ -160,10 +160,10 @@ def _reader(run: Run) -> Callable[[TunedRow], Mapping[str, int]]:
     """What stands in a row's adapter file; each file is looked at once."""
 
     @cache
-    def read(folder: str) -> Mapping[str, int]:
-        return stored_tensors(run.folder / "artifacts" / folder)
+    def read(names: tuple[str, ...]) -> Mapping[str, int]:
+        return stored_by(run.folder / "artifacts", names)
 
-    return lambda row: read(row.adapters[0])
+    return lambda row: read(row.adapters)
 
 
 def _untuned(m: Material, rows: tuple[TunedRow, ...]) -> tuple[Untuned, ...]:

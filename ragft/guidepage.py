@@ -110,6 +110,7 @@ def notes(guide: Guide) -> list[str]:
     dead = sorted({arm for group in guide.groupings for arm in group.unscored})
     if dead:
         found.append(f"Without a score, and so left out: {', '.join(dead)}.")
+    found += [f"{row.label} {row.failed}" for row in {row.adapters: row for row in guide.rows if row.failed}.values()]
     return found
 
 

@@ -36,9 +36,14 @@ class Arm:
     built: Mapping[int, Mapping[str, Any]]  # seed -> "index" or "adapter" -> its folder and FitReport
 
     def fit(self, kind: str, seed: int) -> FitReport | None:
-        """What building the index or the adapter took; None where the arm has none."""
+        """What building the index or the adapter took; None where the arm has none, or its training came apart."""
         found = self.built[seed].get(kind)
-        return FitReport(**found["fit"]) if found else None
+        return FitReport(**found["fit"]) if found and seed not in self.failures else None
+
+    @property
+    def failures(self) -> Mapping[int, str]:
+        """Seed -> why its training came apart; empty where none did."""
+        return scoring.failures(self.built)
 
     @property
     def passages(self) -> str:

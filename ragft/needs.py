@@ -19,6 +19,7 @@ class ArmFacts:
     p95_latency_seconds: float | None = None
     false_answer_rate: float | None = None
     abstention_rate: float | None = None  # of the questions that the corpus answers
+    untrained: str = ""  # why it has no weights, where its training came apart
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -207,9 +208,9 @@ class Adapter:
     chart: str
     keys: list[tuple[str, str, str]]  # label, colour, dashes of each curve
 
-    def mean(self, field: str) -> float:
-        """The mean over seeds of a field of FitReport."""
-        return sum(getattr(fit, field) for fit in self.fits) / len(self.fits)
+    def mean(self, field: str) -> float | None:
+        """The mean of a field of FitReport over the seeds that have weights; None: none has."""
+        return fmean(getattr(fit, field) for fit in self.fits) if self.fits else None
 
     @property
     def estimated_seconds(self) -> float | None:

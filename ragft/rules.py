@@ -38,7 +38,9 @@ class Case:
     prices: Prices
 
     def unmet(self, arm: str) -> tuple[str, ...]:
-        return tuple(why for name, asked in self.needs.items() if (why := NEEDS[name](self.facts[arm], asked)))
+        """Why the arm is ruled out: its training came apart, or a stated need is not met."""
+        broken = self.facts[arm].untrained
+        return (broken,) if broken else tuple(why for name, asked in self.needs.items() if (why := NEEDS[name](self.facts[arm], asked)))
 
     def saving(self, arm: str) -> float | None:
         """What the arm saves over the horizon against the reference; None: a cost is not known."""
@@ -79,7 +81,7 @@ def rule(case: Case, margin: float) -> tuple[str, str, list[str]]:
 
 def _neither(case: Case, margin: float) -> tuple[str, str, list[str]] | None:
     others = case.found.against_base
-    complete = len(others) == len(case.found.family)  # base against every other deployable arm
+    complete = len(others) == sum(not case.facts[arm].untrained for arm in case.found.family)  # base against every other deployable arm
     readable = any(row.answerable and row.answerable.mean >= CANNOT_READ for row in case.found.arms)  # all near zero: equally bad is not good
     if not (others and complete and readable and all(above(d.low, -margin) for d in others)) or case.unmet(others[0].arm):
         return None
@@ -167,6 +169,8 @@ def _open(case: Case, margin: float) -> tuple[str, str, list[str]]:
         else f"{says(d)}: the true difference may be above or below the margin of {points(margin)}."
         for d in unsettled(case, margin)
     ]
+    if not case.tuned:
+        reasons = [f"{arm} {why}" for arm in case.found.family if (why := case.facts[arm].untrained)]
     return "undecided", case.found.reference, reasons
 
 
@@ -178,8 +182,9 @@ def unsettled(case: Case, margin: float) -> list[Difference]:
 def blocked(case: Case) -> str:
     """Why no verdict may be given at all, or "" when one may."""
     found = case.found
-    if found.unscored:
-        names = ", ".join(found.unscored)
+    # an arm that cannot be trained is ruled out before any answer is seen: the verdict about the others stands
+    if unscored := [name for name in found.unscored if not case.facts[name].untrained]:
+        names = ", ".join(unscored)
         return f"{names}: no question has a score under every seed, so no verdict is given. Look at the answers, then run the study again."
     for row in found.arms:
         if row.missing > MAX_MISSING:

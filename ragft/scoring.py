@@ -177,6 +177,7 @@ def arm_facts(run: Run, metric: str, prices: Prices) -> dict[str, ArmFacts]:
         arm = read_json(run.folder / "arms" / name / "arm.json")
         fits = [read_json(run.seed_folder(name, seed) / "fit.json") for seed in seeds]
         rows = [row for seed in seeds for row in _rows(run, name, seed)]
+        untrained = failure_words(failures(dict(zip(seeds, fits, strict=True))))
         setup = float(np.mean([sum(built["fit"]["seconds"] for built in fit.values()) for fit in fits]))
         alone = [path for seed in seeds if (path := run.seed_folder(name, seed) / "latency.json").is_file()]
         latencies = [seconds for path in alone for seconds in read_json(path)["seconds"]]
@@ -184,12 +185,23 @@ def arm_facts(run: Run, metric: str, prices: Prices) -> dict[str, ArmFacts]:
             retriever=arm["retriever"],
             tuning=arm["tuning"],
             # the median: another program's load on one batch must not decide what an arm costs
-            cost=arm_cost(setup, _over(np.median, rows, "seconds") or 0.0, _over(np.mean, rows, metric) or 0.0, prices),
+            cost=None if untrained else arm_cost(setup, _over(np.median, rows, "seconds") or 0.0, _over(np.mean, rows, metric) or 0.0, prices),
             p95_latency_seconds=float(np.quantile(latencies, 0.95)) if latencies else None,
             false_answer_rate=_over(np.mean, rows, "false_answer"),
             abstention_rate=_over(np.mean, [row for row in rows if row["false_answer"] is None], "abstained"),
+            untrained=untrained,
         )
     return facts
+
+
+def failures(built: Mapping[int, Mapping[str, Any]]) -> dict[int, str]:
+    """Seed -> why its training came apart, from each seed's fit.json; empty where none did."""
+    return {seed: fit["adapter"]["fit"]["failed"] for seed, fit in built.items() if fit.get("adapter", {}).get("fit", {}).get("failed")}
+
+
+def failure_words(found: Mapping[int, str]) -> str:
+    """ "could not be trained. Seed 0: training came apart at step 3: …"; "" where nothing failed."""
+    return " ".join(["could not be trained.", *(f"Seed {seed}: {why}" for seed, why in found.items())]) if found else ""
 
 
 def _over(summary: Callable[[list[float]], Any], rows: Sequence[dict[str, Any]], metric: str) -> float | None:

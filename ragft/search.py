@@ -16,14 +16,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from math import isfinite
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ragft import registry
 from ragft.build import AUTO, DEV_EXAMPLES, build_adapter, open_index, recall_of, resolve_retriever
 from ragft.context import Context, adapter_name, adapter_plan, index_plan, learning_rate, searched_adapters, seeds_of, trial_tokens
-from ragft.errors import DivergedError, InputError
+from ragft.errors import InputError
 from ragft.progress import Advance, Watcher
 from ragft.searched import RETRIEVAL, Searched, SearchResult, read_searched, searched_path
 from ragft.settings import ArmSettings, Search
@@ -109,7 +108,7 @@ class _Counts:
 
 def _run(task: Task, storage: Any, counts: _Counts, what: str, arm: str, objective: str) -> SearchResult:
     """One search to its end. Raises InputError where no trial came to its own."""
-    from ragft.trials import FAILED, best, carry_out, row
+    from ragft.trials import FAILED, MISSING, best, carry_out, row
 
     try:
         done = carry_out(task, storage, counts.trials, partial(counts.unit, what))
@@ -119,6 +118,8 @@ def _run(task: Task, storage: Any, counts: _Counts, what: str, arm: str, objecti
     if chosen is None:
         raise InputError(f"search {what}: all {len(done)} trials failed; the last: {done[-1].user_attrs.get(FAILED)} State one on arm '{arm}'.")
     assert chosen.value is not None
+    missing = chosen.user_attrs.get(MISSING, 0)
+    objective += f"; {missing} of the answers failed, in every other trial as many or more" if missing else ""
     rows = tuple(row(number, trial) for number, trial in enumerate(done, start=1))
     return SearchResult(what, arm, objective, chosen.params, chosen.value, rows)
 
@@ -181,7 +182,7 @@ def _retrieval_words(context: Context, budget: Search) -> str:
 
 def _answer_dev(context: Context, number: int, settings: Settings, trial: Trial, progress: Advance) -> float:
     """The untuned model's mean score on dev questions with these passages. Raises Pruned where it is surely worse than the best."""
-    from ragft.trials import CURVE, TIE, Pruned
+    from ragft.trials import CURVE, MISSING, TIE, Pruned
 
     context = _with_chunks(context, settings["chunk_tokens"])
     index = index_artifact(context, progress)
@@ -189,10 +190,11 @@ def _answer_dev(context: Context, number: int, settings: Settings, trial: Trial,
     asked = context.domain.sample("dev", number)
     golds, places = {gold.id: gold for _, gold in asked}, {question.id: place for place, (question, _) in enumerate(asked)}
     score = registry.lookup("metric", context.study.metric).make
-    scores, recalls, curve, done = list[float](), list[float](), list[tuple[int, float]](), 0
+    scores, recalls, curve, done, missing = list[float](), list[float](), list[tuple[int, float]](), 0, 0
     for batch in arm.prepare([question for question, _ in asked]):
         for answer in arm.answer(batch):
             value = score(answer, golds[answer.question])
+            missing += answer.outcome == "error"
             if value is not None:  # a failed answer is no score
                 scores.append(value)
                 trial.report(value, places[answer.question])
@@ -207,6 +209,7 @@ def _answer_dev(context: Context, number: int, settings: Settings, trial: Trial,
             raise Pruned
     if not scores:
         raise InputError(f"{context.model.name} failed on all {len(asked)} dev questions; nothing can be chosen by them. Try another model.")
+    trial.set_user_attr(MISSING, missing)
     trial.set_user_attr(TIE, fmean(recalls) if recalls else 0.0)
     return fmean(scores)
 
@@ -252,8 +255,6 @@ def _train_trial(context: Context, arm: ArmSettings, tokens: int, index: Artifac
         progress(done, total)
 
     def watch(done: int, loss: float) -> None:
-        if not isfinite(loss):
-            raise DivergedError(f"training came apart after {done:,} tokens: the dev loss is {loss}. Lower learning_rate ({plan.learning_rate:g}).")
         losses.append(loss)
         trial.report(loss, done)
         if done < whole[0] and trial.should_prune():

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ RANDOM_TRIALS = 3  # before the sampler (TPE) leans on what the trials before ga
 PACE = 1.5  # curves grow flatter, so that a pace that is kept to the end is already generous
 DRAWS = 64  # for settings that were not tried yet, before the list is gone through
 STATES: dict[TrialState, State] = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
-TIE, CURVE, FAILED = "tie", "curve", "failed"  # what an attempt may note of its trial (user attributes)
+TIE, CURVE, MISSING, FAILED = "tie", "curve", "missing", "failed"  # what an attempt may note of its trial (user attributes)
 Settings = dict[str, Any]
 Pruned = optuna.TrialPruned  # what an attempt raises to end early
 
@@ -37,7 +38,10 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 @dataclass(frozen=True)
 class Task:
-    """One search. `attempt` carries out a trial and returns its value; equal values are ranked by what it noted as TIE, higher first."""
+    """One search. `attempt` carries out a trial and returns its value.
+
+    A trial that noted fewer answers as MISSING ranks before any other; equal values are ranked by what it noted as TIE, higher first.
+    """
 
     name: str
     maximize: bool
@@ -106,7 +110,10 @@ def _try(task: Task, study: optuna.Study, settings: Settings, progress: Advance)
     study.sampler = optuna.samplers.PartialFixedSampler(settings, optuna.samplers.RandomSampler(0))
     trial = study.ask(dict(task.space))
     try:
-        study.tell(trial, task.attempt(settings, trial, progress))
+        value = task.attempt(settings, trial, progress)
+        if not isfinite(value):  # Optuna would take the trial for one that was cut off, and try it for ever
+            raise DivergedError(f"its value is {value}.")
+        study.tell(trial, value)
     except Pruned:
         study.tell(trial, state=TrialState.PRUNED)
     except DivergedError as error:
@@ -137,10 +144,10 @@ def _tidy(value: Any, distribution: BaseDistribution) -> Any:
 
 
 def best(task: Task, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-    """The trial with the best value, the earliest of equals; None where none came to its end."""
+    """The trial with the best value among those with the fewest failed answers, the earliest of equals; None where none came to its end."""
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     sign = -1 if task.maximize else 1
-    return min(complete, key=lambda t: (sign * _value(t), -t.user_attrs.get(TIE, 0.0), t.number), default=None)
+    return min(complete, key=lambda t: (t.user_attrs.get(MISSING, 0), sign * _value(t), -t.user_attrs.get(TIE, 0.0), t.number), default=None)
 
 
 def _value(trial: FrozenTrial) -> float:
@@ -157,5 +164,6 @@ def row(number: int, trial: FrozenTrial) -> TrialRow:
         value=trial.value if trial.state == TrialState.COMPLETE else None,
         state=STATES[trial.state],
         curve=tuple((step, value) for step, value in curve),
+        missing=trial.user_attrs.get(MISSING, 0),
         seconds=trial.duration.total_seconds() if trial.duration else 0.0,
     )

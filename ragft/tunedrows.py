@@ -14,6 +14,7 @@ from typing import Any, Literal
 from ragft import registry
 from ragft.material import Arm, Material
 from ragft.measures import BASE, Measures
+from ragft.scoring import failure_words
 from ragft.types import FitReport
 
 Way = Literal["alone", "with RAG", "RAFT"]
@@ -87,6 +88,7 @@ class TunedRow:
     latency: Latency | None
     forgetting: Forgetting | None
     shift: tuple[float, ...]  # by layer: ‖h_tuned - h_base‖ / ‖h_base‖
+    failed: str = ""  # which trainings came apart, and why
 
     @property
     def control(self) -> bool:
@@ -127,7 +129,7 @@ def _row(m: Material, arm: Arm, ambiguous: bool) -> TunedRow:
     measured = [m.measures[name] for name in names if name in m.measures]
     seconds, tokens = _mean(fits, "seconds"), _mean(fits, "training_tokens")
     trainable, total = _mean(fits, "trainable_parameters"), _mean(fits, "total_parameters")
-    stored = stored_tensors(m.run.folder / "artifacts" / names[0])
+    stored = stored_by(m.run.folder / "artifacts", names)
     return TunedRow(
         arm=arm.name,
         label=arm.name if ambiguous or arm.format in CONTROLS else str(arm.tuning),
@@ -154,6 +156,7 @@ def _row(m: Material, arm: Arm, ambiguous: bool) -> TunedRow:
         latency=_latency(measured),
         forgetting=_forgetting(measured, m.measures.get(BASE)),
         shift=_shift(measured),
+        failed=failure_words(arm.failures),
     )
 
 
@@ -205,6 +208,11 @@ def _forgetting(measured: Sequence[Measures], base: Measures | None) -> Forgetti
 def _shift(measured: Sequence[Measures]) -> tuple[float, ...]:
     layers = [one.shift for one in measured if one.shift]
     return tuple(fmean(values) for values in zip(*layers, strict=True))
+
+
+def stored_by(artifacts: Path, names: Sequence[str]) -> dict[str, int]:
+    """The tensors of the first of these adapters that has any: one whose training came apart has none."""
+    return next((found for name in names if (found := stored_tensors(artifacts / name))), {})
 
 
 def stored_tensors(folder: Path) -> dict[str, int]:

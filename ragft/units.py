@@ -6,6 +6,7 @@ anywhere that sees the folder. Its result is stored; a unit whose result is ther
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,7 +27,8 @@ from ragft.build import (
 )
 from ragft.context import Context, adapter_name, adapter_plan, arm_seeds, index_plan, learning_rate, seeds_of, trial_tokens
 from ragft.domain.general import load_general
-from ragft.errors import InputError
+from ragft.errors import DivergedError, InputError
+from ragft.generation import Generator
 from ragft.measures import BASE, is_measured, measures_path
 from ragft.numbers import rough, size
 from ragft.progress import say
@@ -34,6 +36,7 @@ from ragft.prompts import closed_book
 from ragft.settings import ArmSettings
 from ragft.store import Artifact, file_sha256, fingerprint, read_json, read_record, write_json
 from ragft.types import Dtype, FitReport, Forecast, Question, TrainingDtype
+from ragft.untrained import Untrained
 
 PROBE_QUESTIONS = 4  # training questions whose row decides on the number format: about 150 tokens
 MEASURE_QUESTIONS = 8  # dev questions on which an adapter's shift is measured; the first of them for its latency
@@ -91,7 +94,11 @@ def index_artifact(context: Context, progress: Progress) -> Artifact:
 
 
 def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Progress) -> Artifact:
-    """The adapter of an arm's method, format and seed, shared by all arms that name the same."""
+    """The adapter of an arm's method, format and seed, shared by all arms that name the same.
+
+    A training that comes apart is stored too, as a report that says so and no weights: the same settings would come
+    apart again, and the other arms go on.
+    """
     plan = replace(adapter_plan(context, arm, seed), dtype=training_dtype(context))
     index = index_artifact(context, progress)
     key = fingerprint(plan.key(index.sha256))
@@ -99,8 +106,13 @@ def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Pr
 
     def build(folder: Path) -> FitReport:
         parts = open_index(index.folder, index.sha256, context.embedder)
-        known = _forecast_of_another_seed(context, arm, plan, index.sha256)
-        return build_adapter(plan, index.folder, parts, folder, progress, checkpoint, announce=partial(_announce, progress), expected=known)
+        known, began = _forecast_of_another_seed(context, arm, plan, index.sha256), time.perf_counter()
+        try:
+            return build_adapter(plan, index.folder, parts, folder, progress, checkpoint, announce=partial(_announce, progress), expected=known)
+        except DivergedError as error:
+            say(progress, f"{error} Its answers will count as errors.")
+            write_json(folder / "failed.json", {"adapter": key, "why": str(error)})
+            return FitReport(seconds=time.perf_counter() - began, peak_bytes=0, failed=str(error))
 
     artifact = context.run.artifact("adapter", key, build)
     checkpoint.unlink(missing_ok=True)
@@ -122,7 +134,7 @@ def _forecast_of_another_seed(context: Context, arm: ArmSettings, plan: AdapterP
     """What the same adapter took with a seed that is trained already."""
     for seed in seeds_of(context.study, arm):
         found = context.run.stored("adapter", fingerprint(replace(plan, seed=seed).key(index_sha256)))
-        if found is not None:
+        if found is not None and not found.fit.failed:
             return Forecast(found.fit.seconds, found.fit.peak_bytes)
     return None
 
@@ -158,15 +170,17 @@ def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> No
     composed = compose(context, arm, index, adapter)
     questions = [question for question, _ in context.domain.split("test")]
     ask(composed, questions, log, progress)
-    if seed == seeds_of(context.study, arm)[0]:
+    if seed == seeds_of(context.study, arm)[0] and not (adapter and adapter.fit.failed):
         step = max(1, len(questions) // LATENCY_QUESTIONS)
         write_json(folder / "latency.json", {"seconds": latencies(composed, questions[::step][:LATENCY_QUESTIONS])})
     write_json(done, {"inputs": inputs, "answers": file_sha256(log)})
 
 
 def measure_adapter(context: Context, arm: ArmSettings | None, seed: int, progress: Progress) -> None:
-    """Measure the arm's adapter of that seed (None: the base); nothing to do where that is stored for the same inputs."""
+    """Measure the arm's adapter of that seed (None: the base); nothing to do where that is stored for the same inputs, or there are no weights."""
     adapter = adapter_artifact(context, arm, seed, progress) if arm else None
+    if adapter and adapter.fit.failed:
+        return
     path = measures_path(context.run.folder, adapter.folder.name if adapter else BASE)
     general = load_general(Path(context.study.general)) if context.study.general else None
     asked = context.domain.sample("dev", MEASURE_QUESTIONS) or context.domain.sample("train", MEASURE_QUESTIONS)
@@ -226,7 +240,11 @@ def compose(context: Context, arm: ArmSettings, index: Artifact | None, adapter:
         evidence = {gold.id: gold.evidence for _, gold in context.domain.split("test")}
         parts = open_index(index.folder, index.sha256, context.embedder)
         retriever = make_retriever(resolve_retriever(arm.retriever, index.folder), parts, evidence)
-    generator = load_generator(context.model.folder, adapter.folder if adapter else None, study.max_new_tokens, precision=study.precision)
+    why = adapter.fit.failed if adapter else ""
+    weights = adapter.folder if adapter and not why else None
+    generator: Generator = load_generator(context.model.folder, weights, study.max_new_tokens, precision=study.precision)
+    if why:
+        generator = Untrained(generator, why)
     return Composed(generator, retriever, arm.k or study.k, study.context_tokens, context.domain.language, study.batch_size)
 
 

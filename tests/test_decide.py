@@ -91,6 +91,32 @@ def test_the_table_above_holds_every_verdict():
     assert {row[0] for row in MADE} == set(VERDICTS)
 
 
+# ── an arm whose training came apart ─────────────────────────────────────────────────────────────────────────────────
+
+BROKEN = "could not be trained. Seed 0: training came apart at step 3: the loss is nan. Lower learning_rate (1)."
+NOTHING = np.full((3, QUESTIONS), np.nan)
+
+
+def test_an_arm_that_could_not_be_trained_is_ruled_out_and_the_verdict_is_about_the_others():
+    arms = {"base": right(2), "rag": right(6), "lora": NOTHING, "rag_lora": right(8, 8, 8)}
+    decision = verdict_of(study(**arms), facts(lora={"untrained": BROKEN}))
+    assert (decision.verdict, decision.recommend) == ("adopt-both", "rag+lora")
+    assert decision.excluded == {"lora": (BROKEN,)}
+    assert verdict_of(study(**arms)).verdict == "undecided", "without a reason known, no verdict"
+
+
+def test_an_arm_that_could_not_be_trained_does_not_stand_in_the_way_of_the_model_alone():
+    arms = {"base": right(9), "rag": right(9), "lora": NOTHING, "rag_lora": right(8, 8, 8)}
+    assert verdict_of(study(**arms), facts(lora={"untrained": BROKEN})).verdict == "neither-needed"
+
+
+def test_where_no_tuned_arm_could_be_trained_that_is_the_reason():
+    about = facts(lora={"untrained": BROKEN})
+    decision = verdict_of(study(base=right(2), rag=right(6), lora=NOTHING), about, needs={"false_answer_rate": 0.1})
+    assert (decision.verdict, decision.because) == ("undecided", (f"lora {BROKEN}",))
+    assert not any("lora" in warning for warning in decision.warnings if "was not measured" in warning)
+
+
 # ── the same rules on records, where the bounds can be set at will ───────────────────────────────────────────────────
 
 

@@ -12,7 +12,7 @@ from optuna.pruners import NopPruner, WilcoxonPruner
 from optuna.trial import TrialState
 
 from ragft.errors import DivergedError
-from ragft.trials import CURVE, DRAWS, PACE, TIE, Pace, Pruned, Task, best, carry_out, opened, propose, row
+from ragft.trials import CURVE, DRAWS, MISSING, PACE, TIE, Pace, Pruned, Task, best, carry_out, opened, propose, row
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 RATE = FloatDistribution(1e-4, 1e-1, log=True)
@@ -54,6 +54,20 @@ def test_the_first_settings_are_the_given_ones_and_then_numbers_that_can_be_writ
     assert tried[:2] == [1e-2, 1e-3]
     assert len(set(tried)) == 8 and all(1e-4 <= x <= 1e-1 and x == float(f"{x:.2g}") for x in tried)
     assert numbers == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_trial_whose_answers_fail_does_not_win_by_the_rest(tmp_path):
+    """k = 3 scores best on what it answers, and fails on four."""
+
+    def attempt(settings, trial, progress):
+        trial.set_user_attr(MISSING, 4 if settings["k"] == 3 else 1)
+        return float(settings["k"])
+
+    task = grid(attempt)
+    done, _ = run(task, tmp_path / "t.db", 6)
+    chosen = best(task, done)
+    assert chosen is not None and chosen.params["k"] == 2
+    assert [row(n, t).missing for n, t in enumerate(done)] == [4 if t.params["k"] == 3 else 1 for t in done]
 
 
 def test_no_setting_is_tried_twice_and_all_of_a_grid_end_the_search(tmp_path):

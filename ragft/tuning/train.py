@@ -93,8 +93,7 @@ def train_adapter(
             run.step([encoded[i] for i in plan[number]])
             progress(run.state.done, total)
             if held_out and _is_look(number + 1, len(plan)):
-                run.state.dev_loss.append((run.state.done, mean_loss(base.model, attached, held_out, packs=training.packs)))
-                watch(*run.state.dev_loss[-1])
+                watch(*run.look(held_out))
             run.keep()
         attached.save(folder)
         found = sizes(base.model, attached)
@@ -159,6 +158,14 @@ class _Loop:
         self.state.step += 1
         self.state.done += sum(len(e.ids) for e in batch)
         self.state.loss.append((self.state.done, loss))
+
+    def look(self, held_out: Sequence[Encoded]) -> tuple[int, float]:
+        """Training tokens so far, and the loss on the dev examples. Raises DivergedError when that is no longer a number."""
+        loss = mean_loss(self._model, self._attached, held_out, packs=self._packs)
+        if not isfinite(loss):
+            raise DivergedError(f"training came apart after {self.state.done:,} tokens: the dev loss is {loss}. {self._advice}")
+        self.state.dev_loss.append((self.state.done, loss))
+        return self.state.dev_loss[-1]
 
     def spent(self) -> float:
         """Seconds of training, those before a kill included."""

@@ -76,6 +76,14 @@ def test_a_loss_that_is_no_number_ends_the_training(tiny_model, tmp_path):
     assert not list(tmp_path.glob("*.safetensors"))
 
 
+def test_a_dev_loss_that_is_no_number_ends_the_training(tiny_model, tmp_path, monkeypatch):
+    """The last step can spoil the weights after the last loss was taken."""
+    monkeypatch.setattr(train, "mean_loss", lambda *given, **rest: float("nan"))
+    with pytest.raises(DivergedError, match=r"came apart after [\d,]+ tokens: the dev loss is nan\. Lower learning_rate"):
+        train_adapter(tiny_model, lora(rank=4), examples(), tmp_path / "a", TRAINING, dev=examples())
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
 def test_gradients_that_are_no_numbers_end_the_training_before_they_reach_a_weight(tiny_model, tmp_path, monkeypatch):
     """Also at the last step, whose loss was still one."""
 
