@@ -28,6 +28,7 @@ class Method:
     composition: str
     mergeable: bool
     packs: bool
+    quantised: bool  # works beside a base in 4 bits
     learning_rate: float
     model: str
     trainable_parameters: int | None  # with the method's own options; None: see `why`

@@ -16,7 +16,18 @@ from ragft.context import Context
 from ragft.store import Run, read_json, write_json
 
 # Packages whose version can change an answer: another version is another run.
-PACKAGES = ("ragft", "torch", "transformers", "peft", "tokenizers", "sentence-transformers", "faiss-cpu", "bm25s", "langchain-text-splitters")
+PACKAGES = (
+    "ragft",
+    "torch",
+    "transformers",
+    "peft",
+    "tokenizers",
+    "sentence-transformers",
+    "faiss-cpu",
+    "bm25s",
+    "langchain-text-splitters",
+    "bitsandbytes",
+)
 
 # The part of ragft that shapes an answer: another text of it is another run too, in a checkout as after an upgrade.
 ANSWERING = (
@@ -26,6 +37,7 @@ ANSWERING = (
     "generation",
     "gguf",
     "metrics/refusal",
+    "nf4",
     "products",
     "prompts",
     "retrieval",

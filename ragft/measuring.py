@@ -26,7 +26,7 @@ from ragft.generation.hf import HFGenerator
 from ragft.measures import GeneralScores, Measures
 from ragft.prompts import closed_book, render
 from ragft.tuning.attach import load_attached
-from ragft.types import Answer, Prompt
+from ragft.types import Answer, Dtype, Prompt
 from ragft.weights import Base, Memory, encode, load_base
 
 ANSWER_TOKENS, GENERAL_BATCH = 48, 32  # new tokens at most; prompts together
@@ -53,17 +53,18 @@ def measure(
     general: General | None,
     inputs: str,
     progress: Progress = lambda done, total: None,
+    dtype: Dtype | None = None,
 ) -> Measures:
     """Measure the adapter of that folder (None: the base) on these prompts, at least one, and on the general set if any.
 
-    The base model is as it was afterwards.
+    `dtype` of the base's weights; None: that of answering. The base model is as it was afterwards.
     """
-    base = load_base(model)
+    base = load_base(model, dtype)
     base.clear()
     untuned, rows = Reader(twin(base.model)), [encode(base.tokenizer, render(prompt, base.tokenizer)) for prompt in prompts]
     try:
         # merged where it can be, the way it would be served
-        tuned, merged = _attached(base, adapter, merge=True)
+        tuned, merged = _attached(base, adapter, merge=dtype != "nf4")
         scores = general_scores_of(base, tuned, untuned, general, progress) if general else None
         shift = layer_shift(tuned, untuned, rows[:SHIFT_PROMPTS])
         readers = {"base": untuned, "unmerged": tuned}
@@ -90,8 +91,11 @@ def _attached(base: Base, adapter: Path | None, merge: bool) -> tuple[Reader, bo
 
 
 def twin(model: Any) -> Any:
-    """Another model over the tensors that this one's parameters have now, whatever is attached to this one later."""
-    shared = {id(weight): torch.nn.Parameter(weight.data, requires_grad=False) for weight in model.parameters()}
+    """Another model over the tensors that this one's parameters have now, whatever is attached to this one later.
+
+    A weight in 4 bits is shared as it is: its data are never exchanged.
+    """
+    shared = {id(w): torch.nn.Parameter(w.data, requires_grad=False) if type(w) is torch.nn.Parameter else w for w in model.parameters()}
     return copy.deepcopy(model, shared)
 
 

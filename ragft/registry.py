@@ -80,16 +80,19 @@ def tuning(
     composition: str = "",
     mergeable: bool = False,
     packs: bool = True,
+    quantised: bool = True,
 ) -> Callable[[F], F]:
     """Register a fine-tuning method: a function (**options) -> configuration, such as a peft.PeftConfig.
 
     `learning_rate` is the one that a study takes unless it names or searches another. The others classify the method
     (see ragft.tuning.methods); `mergeable`: it can be folded into the base's weights and then costs no time. `packs`: what it
     does to a token depends on that token and those it sees only, so that examples may share a row (see ragft.tuning.rows);
-    a method of which that is not true is trained one example at a time.
+    a method of which that is not true is trained one example at a time. `quantised`: it works beside a base whose weights
+    are in 4 bits, because it neither writes to them nor computes with them itself.
     """
-    facts = {"form": form, "insertion": insertion, "modifies": modifies, "composition": composition}
-    return _register("tuning", name, summary, paper=paper, **facts, mergeable=mergeable, packs=packs, learning_rate=learning_rate)
+    view = {"form": form, "insertion": insertion, "modifies": modifies, "composition": composition}
+    works = {"mergeable": mergeable, "packs": packs, "quantised": quantised}
+    return _register("tuning", name, summary, paper=paper, **view, **works, learning_rate=learning_rate)
 
 
 def format(name: str, summary: str, *, passages: bool = False) -> Callable[[F], F]:  # noqa: A001 the field's word

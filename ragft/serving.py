@@ -15,14 +15,15 @@ from ragft.tuning.attach import load_attached
 from ragft.types import Completion, Prompt
 from ragft.weights import Base, load_base
 
-Precision = Literal["float32", "int8"]
+Precision = Literal["float32", "int8", "nf4"]
 
 
 class Served:
     """Answers with one adapter, merged where the method can be (the way it would be served), or with the base alone.
 
     Others may attach something else to the base between two calls: it is put back before an answer is given. In `int8`
-    the base's linear layers are rounded after merging; what cannot be merged stays as it is, on top of them.
+    the base's linear layers are rounded after merging; what cannot be merged stays as it is, on top of them. In `nf4` the
+    base is in 4 bits already, and nothing is merged into that.
     Raises InputError for int8 where a GPU answers.
     """
 
@@ -62,4 +63,6 @@ class Served:
 @lru_cache(maxsize=1)  # neighbouring units of the same arm share it
 def load_generator(model: Path, adapter: Path | None, max_new_tokens: int, *, merged: bool = True, precision: Precision = "float32") -> Served:
     """The base model, or the base with the adapter of that folder; `merged`: folded into the weights where that is possible."""
-    return Served(load_base(model), adapter, max_new_tokens, merged=merged, precision=precision)
+    in_four_bits = precision == "nf4"
+    base = load_base(model, "nf4" if in_four_bits else None)
+    return Served(base, adapter, max_new_tokens, merged=merged and not in_four_bits, precision=precision)

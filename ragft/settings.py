@@ -72,7 +72,8 @@ class Study(Strict):
     batch_size: int = Field(32, ge=1)  # python pipelines/bench_generation.py says what others take
     train_tokens: int = Field(40_000, ge=1)  # per adapter and seed
     train_batch_size: int = Field(8, ge=1)
-    precision: Literal["float32", "int8"] = "float32"  # of answering on a CPU; int8 rounds, and is faster on some only
+    # int8 rounds while answering on a CPU, and is faster on some only; nf4: the base of every arm in 4 bits, in training too (QLoRA)
+    precision: Literal["float32", "int8", "nf4"] = "float32"
     search: Search | None = None  # None: the settings as given, and the methods' own
     general: str | None = None  # a folder like data/general, to measure what tuning makes the model forget
     needs: dict[str, float | bool] = Field(default_factory=dict)

@@ -143,7 +143,7 @@ class Example:
     completion: str
 
 
-Dtype = Literal["float32", "bfloat16"]
+Dtype = Literal["float32", "bfloat16", "nf4"]  # of the base's weights; nf4: 4 bits in its linear layers
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ragft import registry
 from ragft.answerlog import AnswerLog
 from ragft.arms import Arm, Composed, latencies
 from ragft.build import (
@@ -121,6 +122,8 @@ def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Pr
 
 def training_dtype(context: Context) -> Dtype:
     """The number format of all trainings of the run: as its first training found it, also where the run goes on elsewhere."""
+    if context.study.precision == "nf4":
+        return "nf4"
     path = context.run.folder / "dtype.json"
     if not path.is_file():
         from ragft.tuning.dtype import choose_dtype
@@ -185,12 +188,14 @@ def measure_adapter(context: Context, arm: ArmSettings | None, seed: int, progre
     general = load_general(Path(context.study.general)) if context.study.general else None
     asked = context.domain.sample("dev", MEASURE_QUESTIONS) or context.domain.sample("train", MEASURE_QUESTIONS)
     prompts = [closed_book(question.text, context.domain.language) for question, _ in asked]
-    inputs = fingerprint({"model": context.model.sha256, "adapter": adapter.sha256 if adapter else None, "general": general, "prompts": prompts})
+    dtype: Dtype | None = "nf4" if context.study.precision == "nf4" else None
+    asked_of = {"model": context.model.sha256, "adapter": adapter.sha256 if adapter else None, **({"dtype": dtype} if dtype else {})}
+    inputs = fingerprint({**asked_of, "general": general, "prompts": prompts})
     if is_measured(path, inputs):
         return
     from ragft.measuring import measure
 
-    write_json(path, measure(context.model.folder, adapter.folder if adapter else None, prompts, general, inputs, progress))
+    write_json(path, measure(context.model.folder, adapter.folder if adapter else None, prompts, general, inputs, progress, dtype))
 
 
 def ask(arm: Arm, questions: Sequence[Question], path: Path, progress: Progress) -> None:
@@ -259,7 +264,14 @@ def check_units(context: Context) -> None:
         from ragft.weights import device
 
         check_int8(device())
+    if context.study.precision == "nf4":
+        from ragft.nf4 import check_nf4
+
+        check_nf4()
     for name, arm in context.study.arms.items():
+        if arm.tuning and context.study.precision == "nf4" and not registry.lookup("tuning", arm.tuning).facts["quantised"]:
+            able = ", ".join(key for key, entry in registry.entries("tuning").items() if entry.facts["quantised"])
+            raise InputError(f"arm '{name}': tuning '{arm.tuning}' does not work beside a base in 4 bits (precision: nf4). Take one of: {able}.")
         if arm.tuning and not context.domain.split("train"):
             raise InputError(f"arm '{name}' is fine-tuned, but no question is in the train split. Mark some, or leave the tuned arms out.")
         if arm.retriever == "oracle" and not any(gold.evidence for _, gold in context.domain.split("test")):

@@ -13,6 +13,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
+from ragft.nf4 import keep_layout, quantization
 from ragft.products import Linear, linear_layers, quicken
 from ragft.types import Dtype
 
@@ -46,11 +47,19 @@ def answering_dtype() -> Dtype:
 def load_model(folder: Path, dtype: Dtype | None = None) -> Any:
     """A fresh copy of the folder's causal language model, frozen, in evaluation mode. `dtype` None: that of answering."""
     gc.collect()  # what nobody holds any more, before another copy is made
-    kind, where = getattr(torch, dtype or answering_dtype()), device()
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=kind, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa")
+    kind, where, options = getattr(torch, answering_dtype() if dtype in (None, "nf4") else str(dtype)), device(), dict[str, Any]()
+    if dtype == "nf4":
+        options = {"quantization_config": quantization(kind), "device_map": {"": where}}
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=kind, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa", **options
+    )
+    if dtype == "nf4":
+        keep_layout(model)
+    else:
+        model.to(where)
     if where.type == "cpu":
         quicken(model)
-    return model.to(where).eval().requires_grad_(False)
+    return model.eval().requires_grad_(False)
 
 
 class Base:

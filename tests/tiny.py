@@ -83,7 +83,7 @@ def make_tokenizer(texts: list[str]):
     return made
 
 
-def save_tiny_model(folder: Path, kind: str = "llama") -> Path:
+def save_tiny_model(folder: Path, kind: str = "llama", width: int = 32) -> Path:
     """A model of two layers with random weights, of the shape named: llama, qwen2 or gpt2."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -97,12 +97,12 @@ def save_tiny_model(folder: Path, kind: str = "llama") -> Path:
         "initializer_range": 0.2,
     }
     if kind == "gpt2":
-        config = AutoConfig.for_model("gpt2", n_embd=32, n_layer=2, n_head=4, n_positions=512, **sizes)
+        config = AutoConfig.for_model("gpt2", n_embd=width, n_layer=2, n_head=4, n_positions=512, **sizes)
     else:
         config = AutoConfig.for_model(
             kind,
-            hidden_size=32,
-            intermediate_size=64,
+            hidden_size=width,
+            intermediate_size=2 * width,
             num_hidden_layers=2,
             num_attention_heads=4,
             num_key_value_heads=2,

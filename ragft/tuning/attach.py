@@ -115,7 +115,11 @@ def sizes_on(model: Any, config: Config) -> Sizes:
 def _insert(base: Base, config: Config) -> Attached:
     if isinstance(config, PeftConfig):
         with _quiet():
-            tuned = get_peft_model(base.model, config)
+            try:
+                tuned = get_peft_model(base.model, config)
+            except BaseException:
+                _take_out(base.model)
+                raise
             fuse(tuned)
             return _peft(base, tuned)
     if isinstance(config, Full):
@@ -155,6 +159,14 @@ def _peft(base: Base, tuned: PeftModel) -> Attached:
     start = {name: weight.detach().clone() for name, weight in weights.items()} if _rewrites_base(config) else {}
     save = (lambda folder: _save_as_lora(tuned, start, folder)) if start else (lambda folder: _save_peft(tuned, folder))
     return Attached(weights, no_memory, save, merge)
+
+
+def _take_out(model: Any) -> None:
+    """What peft had put in when it failed."""
+    for parent in list(model.modules()):
+        for name, layer in parent.named_children():
+            if isinstance(layer, BaseTunerLayer):
+                setattr(parent, name, layer.get_base_layer())
 
 
 def _drop(tuned: PeftModel) -> None:

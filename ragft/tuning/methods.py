@@ -210,6 +210,7 @@ def rslora(rank: int = 16, alpha: int | None = None) -> LoraConfig:
     "LoRA that begins as the weights' largest singular values; stored as a plain LoRA",
     paper="2404.02948",
     learning_rate=1e-3,
+    quantised=False,
     **LOW_RANK,
 )
 def pissa(rank: int = 16, alpha: int | None = None) -> LoraConfig:
@@ -233,6 +234,7 @@ def pissa(rank: int = 16, alpha: int | None = None) -> LoraConfig:
     composition=SIMPLE,
     mergeable=True,
     learning_rate=3e-2,
+    quantised=False,
 )
 def ia3() -> IA3Config:
     """(IA)³ (Liu et al., 2205.05638, section 3.3): keys, values and the input of the second feed-forward matrix.
@@ -255,6 +257,7 @@ def ia3() -> IA3Config:
     composition=SIMPLE,
     mergeable=True,
     learning_rate=9e-2,
+    quantised=False,
 )
 def vera(rank: int = 256) -> VeraConfig:
     """VeRA (Kopiczko et al., 2310.11454, eq. 2)."""
@@ -280,6 +283,7 @@ def oft(block: int = 32) -> OFTConfig:
     paper="2311.06243",
     form="s ⊙ W·R₁·…·R_m·x - W·x",
     learning_rate=9e-3,
+    quantised=False,
     **{**ROTATION, "modifies": "attention"},
 )
 def boft(block: int = 8, factors: int = 2) -> BOFTConfig:
@@ -303,6 +307,7 @@ def boft(block: int = 8, factors: int = 2) -> BOFTConfig:
     composition=SIMPLE,
     mergeable=True,
     learning_rate=3e-4,
+    quantised=False,
 )
 def full() -> Full:
     """Full fine-tuning of the pretrained model (as in ULMFiT, 1801.06146)."""

@@ -296,3 +296,24 @@ def test_a_method_that_cannot_work_says_so(name, kind, tmp_path):
 
     with pytest.raises(TypeError, match="Conv1D"):
         sizes_on(empty_model(save_tiny_model(tmp_path, kind)), config(name))
+
+
+def test_what_fails_while_it_is_put_in_leaves_nothing_behind(tiny_model, monkeypatch):
+    from peft.tuners.lora.layer import LoraLayer
+
+    base = Base(load_model(tiny_model), load_tokenizer(tiny_model))
+    before, layers = next_logits(base, None, "What"), [type(module) for module in base.model.modules()]
+    reset, calls = LoraLayer.reset_lora_parameters, []
+
+    def failing(self, *given):
+        calls.append(given)
+        if len(calls) == 3:
+            raise RuntimeError("can't allocate memory")
+        return reset(self, *given)
+
+    monkeypatch.setattr(LoraLayer, "reset_lora_parameters", failing)
+    with pytest.raises(RuntimeError, match="allocate"):
+        attach(base, config("lora"), seed=0)
+    assert [type(module) for module in base.model.modules()] == layers
+    base.clear()
+    assert torch.equal(next_logits(base, None, "What"), before)
