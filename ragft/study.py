@@ -19,6 +19,7 @@ from ragft.decide import Decision, decide
 from ragft.domain import load_domain
 from ragft.files import check_writable
 from ragft.models import find_model, is_hub_id
+from ragft.placement import several_gpus, side_by_side
 from ragft.privacy import keep_private
 from ragft.progress import Silent, Watcher
 from ragft.report import write_report
@@ -64,7 +65,7 @@ def carry_out(context: Context, watcher: Watcher | None = None, executor: Execut
         context.run.sweep()
         start(context)
         context = search(context, watcher or Silent())
-        (executor or one_after_another)(plan_units(context), watcher or Silent())
+        (executor or _of_this_machine())(plan_units(context), watcher or Silent())
         score_run(context.run)
         compare_run(context.run)
         decide_run(context.run)
@@ -97,6 +98,11 @@ def start(context: Context) -> None:
     write_jsonl(context.run.folder / "questions.jsonl", [question for question, _ in test])
     write_jsonl(context.run.folder / "gold.jsonl", [gold for _, gold in test])
     manifest.start(context)
+
+
+def _of_this_machine() -> Executor:
+    devices = several_gpus()
+    return side_by_side(devices) if devices else one_after_another
 
 
 def one_after_another(units: list[Unit], watcher: Watcher) -> None:

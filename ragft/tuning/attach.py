@@ -22,6 +22,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import save_file
 
 from ragft.errors import InputError
+from ragft.store import read_json, write_json
 from ragft.tuning import own
 from ragft.tuning.adapters import Bottlenecks
 from ragft.tuning.fused import fuse
@@ -180,6 +181,14 @@ def _rewrites_base(config: Config) -> bool:
 
 def _save_peft(tuned: PeftModel, folder: Path) -> None:
     tuned.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+    _sort_sets(folder)
+
+
+def _sort_sets(folder: Path) -> None:
+    """peft keeps names of layers in sets and writes them as they come, which differs from process to process."""
+    path = folder / "adapter_config.json"
+    found = read_json(path)
+    write_json(path, {key: sorted(value) if key.endswith("_modules") and isinstance(value, list) else value for key, value in found.items()})
 
 
 def _save_as_lora(tuned: PeftModel, start: dict[str, torch.Tensor], folder: Path) -> None:
@@ -193,6 +202,7 @@ def _save_as_lora(tuned: PeftModel, start: dict[str, torch.Tensor], folder: Path
     folder.mkdir(parents=True, exist_ok=True)
     save_file(joined, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     replace(config, r=2 * config.r, lora_alpha=2 * config.lora_alpha, init_lora_weights=True, inference_mode=True).save_pretrained(str(folder))
+    _sort_sets(folder)
 
 
 # ── every weight ─────────────────────────────────────────────────────────────────────────────────────────────────────

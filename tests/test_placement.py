@@ -1,0 +1,179 @@
+"""Units side by side in processes of their own: the same study as one after another. Here on the CPU; a GPU only makes it faster."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from test_study import texts_of
+
+from ragft.errors import RagftError
+from ragft.placement import several_gpus, side_by_side
+from ragft.progress import Silent
+from ragft.store import read_json
+from ragft.study import run
+from ragft.units import Unit
+
+NOWHERE = ["", ""]  # two workers that see no GPU
+
+
+class Seen:
+    """A watcher that keeps what it is told."""
+
+    def __init__(self):
+        self.begun, self.ended, self.counts, self.lines = [], [], {}, []
+
+    @contextmanager
+    def unit(self, label, number, of):
+        class Report:
+            def __call__(report, done, total):  # noqa: N805
+                self.counts[label] = (done, total)
+
+            def say(report, line):  # noqa: N805
+                self.lines.append((label, line))
+
+        self.begun.append((number, of, label))
+        yield Report()
+        self.ended.append(label)
+
+
+@pytest.mark.slow
+def test_a_study_side_by_side_is_the_study_one_after_another(tiny_study, tmp_path):
+    alone = run(tiny_study, tmp_path / "alone")
+    seen = Seen()
+    both = run(tiny_study, tmp_path / "both", seen, side_by_side(NOWHERE))
+    assert texts_of(both.run.folder) == texts_of(alone.run.folder)
+    assert both.comparison == alone.comparison
+
+    def adapters(found) -> dict[str, str]:
+        return {p.relative_to(found.run.folder).as_posix(): read_json(p)["adapter"]["sha256"] for p in found.run.folder.glob("arms/lora/*/fit.json")}
+
+    assert adapters(both) == adapters(alone) and len(adapters(both)) == 2
+    units = [label for _, _, label in seen.begun]
+    assert len(units) == len(set(units)) == seen.begun[0][1] and sorted(units) == sorted(seen.ended)
+    assert units[0] == "index" and units.index("train lora qa seed 0") < units.index("answer lora seed 0")
+    assert any(done == total for label, (done, total) in seen.counts.items() if label.startswith("train")), "progress comes back"
+    assert any(label.startswith("train") and "of memory" in line for label, line in seen.lines)
+
+
+# ── units of a moment ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def put(path: Path, progress, wait: float = 0.0) -> None:
+    began = time.time()
+    time.sleep(wait)
+    path.write_text(f"{began} {time.time()} {os.getpid()} {os.environ['CUDA_VISIBLE_DEVICES']}")
+
+
+def fail(progress) -> None:
+    raise RagftError("the disk is full")
+
+
+def die(progress) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def partial(function, *given, **known):
+    from functools import partial
+
+    return partial(function, *given, **known)
+
+
+def test_units_overlap_and_each_worker_sees_its_own_device(tmp_path):
+    units = [Unit("first", (), partial(put, tmp_path / "first"))]
+    units += [Unit(name, ("first",), partial(put, tmp_path / name, wait=1.0)) for name in ("a", "b")]
+    units.append(Unit("last", ("a", "b"), partial(put, tmp_path / "last")))
+    side_by_side(["5", "7"])(units, Silent())
+    rows = {name: (tmp_path / name).read_text().split() for name in ("first", "a", "b", "last")}
+    assert {rows["a"][3], rows["b"][3]} == {"5", "7"} and rows["a"][2] != rows["b"][2]
+    times = {name: (float(row[0]), float(row[1])) for name, row in rows.items()}
+    assert max(times["a"][0], times["b"][0]) < min(times["a"][1], times["b"][1]), "at once"
+    assert times["first"][1] <= min(times["a"][0], times["b"][0]) and times["last"][0] >= max(times["a"][1], times["b"][1])
+
+
+def test_the_first_error_ends_all_and_is_what_is_raised(tmp_path):
+    units = [
+        Unit("bad", (), fail),
+        Unit("long", (), partial(put, tmp_path / "long", wait=60.0)),
+        Unit("never", ("bad",), partial(put, tmp_path / "never")),
+    ]
+    began = time.time()
+    with pytest.raises(RagftError, match="the disk is full"):
+        side_by_side(NOWHERE)(units, Silent())
+    assert time.time() - began < 50, "what is at work is not waited for"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_worker_that_dies_is_said_with_the_remedy():
+    with pytest.raises(RagftError, match=r"^lost: its process ended; perhaps the memory ran out\. The same command goes on from here\.$"):
+        side_by_side([""])([Unit("lost", (), die)], Silent())
+
+
+def test_workers_end_with_the_parent(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import os, sys, time\n"
+        "from pathlib import Path\n"
+        "from ragft.placement import side_by_side\n"
+        "from ragft.progress import Silent\n"
+        "from ragft.units import Unit\n"
+        "def work(progress):\n"
+        "    Path(sys.argv[1]).write_text(str(os.getpid()))\n"
+        "    time.sleep(60)\n"
+        "if __name__ == '__main__':\n"
+        "    side_by_side([''])([Unit('a', (), work)], Silent())\n"
+    )
+    note = tmp_path / "pid"
+    parent = subprocess.Popen([sys.executable, str(script), str(note)])
+    try:
+        until = time.time() + 60
+        while not (note.is_file() and note.read_text()) and time.time() < until:
+            time.sleep(0.1)
+        worker = int(note.read_text())
+    finally:
+        parent.kill()
+        parent.wait()
+    until = time.time() + 20
+    while alive(worker) and time.time() < until:
+        time.sleep(0.1)
+    assert not alive(worker), "two processes must never write into one run"
+
+
+def alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z" if Path(f"/proc/{process}").exists() else False
+
+
+# ── which devices ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("files", "stated", "count", "found"),
+    [
+        (["nvidia0"], None, 1, []),
+        (["nvidia0", "nvidia1", "nvidiactl"], None, 2, ["0", "1"]),
+        (["nvidia0", "nvidia1"], "1", 1, []),
+        (["nvidia0", "nvidia1", "nvidia2"], "2,0", 2, ["2", "0"]),
+        (["nvidia0", "nvidia1"], None, 0, []),
+        (["nvidiactl"], None, 0, []),
+    ],
+)
+def test_several_gpus_are_those_that_this_process_may_use(tmp_path, monkeypatch, files, stated, count, found):
+    import torch
+
+    for name in files:
+        (tmp_path / name).touch()
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if stated is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", stated)
+    assert several_gpus(tmp_path) == found
