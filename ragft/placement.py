@@ -39,9 +39,9 @@ def several_gpus(files: Path = Path("/dev")) -> list[str]:
     """
     if len(list(files.glob("nvidia[0-9]*"))) < 2:
         return []
-    import torch
+    from ragft.weights import cuda_devices
 
-    number, stated = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    number, stated = cuda_devices(), os.environ.get("CUDA_VISIBLE_DEVICES")
     found = stated.split(",")[:number] if stated else [str(place) for place in range(number)]
     return found if len(found) > 1 else []
 

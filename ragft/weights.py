@@ -30,6 +30,11 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def cuda_devices() -> int:
+    """How many CUDA devices this process sees."""
+    return torch.cuda.device_count()
+
+
 @lru_cache(maxsize=4)
 def load_tokenizer(folder: Path) -> Any:
     """The folder's tokenizer; where it has no pad token, the end-of-text token pads (it is always masked)."""
