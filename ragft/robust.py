@@ -29,9 +29,9 @@ from ragft.prompts import fit_passages
 from ragft.retrieval.base import Retriever
 from ragft.robustness import Robustness, RobustnessRow, Variant
 from ragft.settings import ArmSettings
-from ragft.store import Artifact, file_sha256, fingerprint, read_json, read_jsonl_as, write_json
+from ragft.store import Artifact, fingerprint, read_jsonl_as, write_json
 from ragft.types import Answer, Chunk, Evidence, Gold, Hit, Question
-from ragft.units import Progress, adapter_artifact, ask, compose, index_artifact, start_over_unless
+from ragft.units import Progress, adapter_artifact, ask, compose, index_artifact, is_answered, mark_answered, start_over_unless
 
 QUESTIONS = 40  # asked of the held-out set at most
 DISTRACTORS = 2
@@ -165,13 +165,12 @@ def _answer(context: Context, part: _Part, progress: Progress) -> None:
         }
     )
     folder = part.folder(context)
-    log, done = folder / "answers.jsonl", folder / "done.json"
-    if log.is_file() and done.is_file() and read_json(done) == {"inputs": inputs, "answers": file_sha256(log)}:
+    if is_answered(folder, inputs):
         return
     start_over_unless(folder, inputs)
     composed = compose(there, part.arm, index, adapter)
-    ask(_distracted(context, part, index, composed) if part.variant == "distractors" and index else composed, questions, log, progress)
-    write_json(done, {"inputs": inputs, "answers": file_sha256(log)})
+    ask(_distracted(context, part, index, composed) if part.variant == "distractors" and index else composed, questions, folder, progress)
+    mark_answered(folder, inputs)
 
 
 # ── what came of it ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -22,12 +22,13 @@ from ragft.models import find_model, is_hub_id
 from ragft.placement import several_gpus, side_by_side
 from ragft.privacy import keep_private
 from ragft.progress import Silent, Watcher
+from ragft.readiness import check_study
 from ragft.report import write_report
 from ragft.search import search
 from ragft.settings import Study, load_study, save_study
 from ragft.store import Run, find_run, fingerprint, open_run, read_json, read_record, write_json, write_jsonl
 from ragft.threads import wait_quietly
-from ragft.units import Unit, check_units, plan_units
+from ragft.units import Unit, plan_units
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +88,7 @@ def prepare(study: Study, runs: Path) -> Context:
     model = find_model(study.model, "generator")
     key = fingerprint([study.answering(), domain.sha256, model.sha256, embedder.sha256 if embedder else None, manifest.versions()])
     context = Context(study, domain, model, embedder, open_run(runs, study.name, key))
-    check_units(context)
+    check_study(context)
     return with_limit(context)
 
 

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ragft import registry
 from ragft.answerlog import AnswerLog
 from ragft.arms import Arm, Composed, latencies
 from ragft.build import (
@@ -26,9 +25,9 @@ from ragft.build import (
     open_index,
     resolve_retriever,
 )
-from ragft.context import Context, adapter_name, adapter_plan, arm_seeds, index_plan, learning_rate, seeds_of, trial_tokens
+from ragft.context import Context, adapter_name, adapter_plan, arm_seeds, index_plan, learning_rate, seeds_of
 from ragft.domain.general import load_general
-from ragft.errors import DivergedError, InputError
+from ragft.errors import DivergedError
 from ragft.generation import Generator
 from ragft.measures import BASE, is_measured, measures_path
 from ragft.numbers import rough, size
@@ -41,6 +40,7 @@ from ragft.untrained import Untrained
 
 PROBE_QUESTIONS = 4  # training questions whose row decides on the number format: about 150 tokens
 MEASURE_QUESTIONS = 8  # dev questions on which an adapter's shift is measured; the first of them for its latency
+ANSWERS, DONE = "answers.jsonl", "done.json"  # of one arm and seed
 LATENCY_QUESTIONS = 6  # asked one at a time by each arm: what one user waits cannot be read off a batch
 
 
@@ -164,19 +164,17 @@ def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> No
         }
     )
     folder = context.run.seed_folder(name, seed)
-    log, done = folder / "answers.jsonl", folder / "done.json"
-    notes = [done, log, folder / "fit.json", folder.parent / "arm.json"]
-    if all(path.is_file() for path in notes) and read_json(done) == {"inputs": inputs, "answers": file_sha256(log)}:
+    if is_answered(folder, inputs) and (folder / "fit.json").is_file() and (folder.parent / "arm.json").is_file():
         return
     start_over_unless(folder, inputs)
     _store_fit(context, name, arm, seed, index if arm.retriever else None, adapter)
     composed = compose(context, arm, index, adapter)
     questions = [question for question, _ in context.domain.split("test")]
-    ask(composed, questions, log, progress)
+    ask(composed, questions, folder, progress)
     if seed == seeds_of(context.study, arm)[0] and not (adapter and adapter.fit.failed):
         step = max(1, len(questions) // LATENCY_QUESTIONS)
         write_json(folder / "latency.json", {"seconds": latencies(composed, questions[::step][:LATENCY_QUESTIONS])})
-    write_json(done, {"inputs": inputs, "answers": file_sha256(log)})
+    mark_answered(folder, inputs)
 
 
 def measure_adapter(context: Context, arm: ArmSettings | None, seed: int, progress: Progress) -> None:
@@ -198,10 +196,21 @@ def measure_adapter(context: Context, arm: ArmSettings | None, seed: int, progre
     write_json(path, measure(context.model.folder, adapter.folder if adapter else None, prompts, general, inputs, progress, dtype))
 
 
-def ask(arm: Arm, questions: Sequence[Question], path: Path, progress: Progress) -> None:
-    """Answer the questions batch by batch into the log at `path`; batches already stored are not asked again."""
+def is_answered(folder: Path, inputs: str) -> bool:
+    """Whether the folder holds all answers that these inputs give, as they were written."""
+    log, done = folder / ANSWERS, folder / DONE
+    return log.is_file() and done.is_file() and read_json(done) == {"inputs": inputs, "answers": file_sha256(log)}
+
+
+def mark_answered(folder: Path, inputs: str) -> None:
+    """Note that all answers are there, and what gave them."""
+    write_json(folder / DONE, {"inputs": inputs, "answers": file_sha256(folder / ANSWERS)})
+
+
+def ask(arm: Arm, questions: Sequence[Question], folder: Path, progress: Progress) -> None:
+    """Answer the questions batch by batch into the folder's log; batches already stored are not asked again."""
     batches = arm.prepare(questions)
-    log = AnswerLog(path, [batch.ids for batch in batches])
+    log = AnswerLog(folder / ANSWERS, [batch.ids for batch in batches])
     finished = sum(map(len, log.done.values()))
     progress(finished, len(questions))
     for batch in batches:
@@ -251,47 +260,3 @@ def compose(context: Context, arm: ArmSettings, index: Artifact | None, adapter:
     if why:
         generator = Untrained(generator, why)
     return Composed(generator, retriever, arm.k or study.k, study.context_tokens, context.domain.language, study.batch_size)
-
-
-def check_units(context: Context) -> None:
-    """What would only fail after an hour: data that an arm needs and the domain does not have, training that cannot begin."""
-    if context.study.search and not context.domain.split("dev"):
-        raise InputError('search chooses settings by dev questions, and there is none. Mark some with "split": "dev", or leave search out.')
-    if context.study.general:
-        load_general(Path(context.study.general))
-    if context.study.precision == "int8":
-        from ragft.generation.int8 import check_int8
-        from ragft.weights import device
-
-        check_int8(device())
-    if context.study.precision == "nf4":
-        from ragft.nf4 import check_nf4
-
-        check_nf4()
-    for name, arm in context.study.arms.items():
-        if arm.tuning and context.study.precision == "nf4" and not registry.lookup("tuning", arm.tuning).facts["quantised"]:
-            able = ", ".join(key for key, entry in registry.entries("tuning").items() if entry.facts["quantised"])
-            raise InputError(f"arm '{name}': tuning '{arm.tuning}' does not work beside a base in 4 bits (precision: nf4). Take one of: {able}.")
-        if arm.tuning and not context.domain.split("train"):
-            raise InputError(f"arm '{name}' is fine-tuned, but no question is in the train split. Mark some, or leave the tuned arms out.")
-        if arm.retriever == "oracle" and not any(gold.evidence for _, gold in context.domain.split("test")):
-            raise InputError(f"arm '{name}' needs evidence on test questions, and there is none. Add evidence, or leave this arm out.")
-        form = arm.format or (context.default_format if arm.tuning else None)
-        if form == "raft" and not any(gold.evidence for _, gold in context.domain.split("train")):
-            raise InputError(f"arm '{name}' needs evidence on training questions, and there is none. Add evidence, or leave this arm out.")
-        if arm.retriever in ("dense", "hybrid") and context.embedder is None:
-            raise InputError(f"arm '{name}': retriever '{arm.retriever}' needs an embedder. Set embedder, or use retriever: bm25.")
-    if not (context.run.folder / "manifest.json").is_file():  # a run that began has passed: its folder is that of these very settings
-        _check_training(context)
-
-
-def _check_training(context: Context) -> None:
-    from ragft.rehearsal import rehearse
-
-    tuned = {adapter_name(context, arm): name for name, arm in reversed(context.study.arms.items()) if arm.tuning}
-    for name in reversed(tuned.values()):  # each kind of adapter once, by the first arm that names it
-        try:
-            arm = context.study.arms[name]
-            rehearse(index_plan(context), adapter_plan(context, arm, seeds_of(context.study, arm)[0]), trial_tokens(context.study))
-        except InputError as error:
-            raise InputError(f"arm '{name}': {error}") from error

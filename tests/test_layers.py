@@ -48,7 +48,7 @@ LAYERS = [
     ["settings"],
     ["context"],
     ["units", "scoring"],
-    ["protocol", "manifest", "foreword", "diagnosis", "material"],
+    ["readiness", "protocol", "manifest", "foreword", "diagnosis", "material"],
     ["tunedrows", "layerfigure", "groups", "structure"],
     ["advice", "challenges"],
     ["guide"],

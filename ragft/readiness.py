@@ -1,0 +1,64 @@
+"""What would only fail after an hour, said at once: data that an arm lacks, a precision that is not there, training that cannot begin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ragft import registry
+from ragft.context import Context, adapter_name, adapter_plan, index_plan, seeds_of, trial_tokens
+from ragft.domain.general import load_general
+from ragft.errors import InputError
+from ragft.settings import ArmSettings
+
+
+def check_study(context: Context) -> None:
+    """Raise InputError or MissingError where the study cannot be carried out."""
+    if context.study.search and not context.domain.split("dev"):
+        raise InputError('search chooses settings by dev questions, and there is none. Mark some with "split": "dev", or leave search out.')
+    if context.study.general:
+        load_general(Path(context.study.general))
+    _check_precision(context.study.precision)
+    for name, arm in context.study.arms.items():
+        _check_arm(context, name, arm)
+    if not (context.run.folder / "manifest.json").is_file():  # a run that began has passed: its folder is that of these very settings
+        _check_training(context)
+
+
+def _check_precision(precision: str) -> None:
+    if precision == "int8":
+        from ragft.generation.int8 import check_int8
+        from ragft.weights import device
+
+        check_int8(device())
+    if precision == "nf4":
+        from ragft.nf4 import check_nf4
+
+        check_nf4()
+
+
+def _check_arm(context: Context, name: str, arm: ArmSettings) -> None:
+    """What the arm needs of the domain, the embedder and the precision."""
+    if arm.tuning and context.study.precision == "nf4" and not registry.lookup("tuning", arm.tuning).facts["quantised"]:
+        able = ", ".join(key for key, entry in registry.entries("tuning").items() if entry.facts["quantised"])
+        raise InputError(f"arm '{name}': tuning '{arm.tuning}' does not work beside a base in 4 bits (precision: nf4). Take one of: {able}.")
+    if arm.tuning and not context.domain.split("train"):
+        raise InputError(f"arm '{name}' is fine-tuned, but no question is in the train split. Mark some, or leave the tuned arms out.")
+    if arm.retriever == "oracle" and not any(gold.evidence for _, gold in context.domain.split("test")):
+        raise InputError(f"arm '{name}' needs evidence on test questions, and there is none. Add evidence, or leave this arm out.")
+    form = arm.format or (context.default_format if arm.tuning else None)
+    if form == "raft" and not any(gold.evidence for _, gold in context.domain.split("train")):
+        raise InputError(f"arm '{name}' needs evidence on training questions, and there is none. Add evidence, or leave this arm out.")
+    if arm.retriever in ("dense", "hybrid") and context.embedder is None:
+        raise InputError(f"arm '{name}': retriever '{arm.retriever}' needs an embedder. Set embedder, or use retriever: bm25.")
+
+
+def _check_training(context: Context) -> None:
+    from ragft.rehearsal import rehearse
+
+    tuned = {adapter_name(context, arm): name for name, arm in reversed(context.study.arms.items()) if arm.tuning}
+    for name in reversed(tuned.values()):  # each kind of adapter once, by the first arm that names it
+        try:
+            arm = context.study.arms[name]
+            rehearse(index_plan(context), adapter_plan(context, arm, seeds_of(context.study, arm)[0]), trial_tokens(context.study))
+        except InputError as error:
+            raise InputError(f"arm '{name}': {error}") from error
