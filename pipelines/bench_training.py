@@ -73,9 +73,10 @@ def main() -> None:
 
 def make_examples(model_name: str, kind: str) -> list:
     """Training examples as the bundled study makes them, but that passages are found by bm25."""
-    from ragft.build import build_index, open_index, training_examples
+    from ragft.build import build_index, open_index
     from ragft.context import Context, adapter_plan, index_plan
     from ragft.domain import load_domain
+    from ragft.finetune import training_examples
     from ragft.models import find_model
     from ragft.settings import ArmSettings, load_study
     from ragft.store import Run

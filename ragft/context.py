@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ragft import registry
-from ragft.build import AdapterPlan, IndexPlan
+from ragft.build import IndexPlan
 from ragft.domain import Domain
+from ragft.finetune import AdapterPlan
 from ragft.models import Model
 from ragft.settings import ArmSettings, Study
 from ragft.store import Run

@@ -34,6 +34,7 @@ ANSWERING = (
     "arms",
     "build",
     "chunking",
+    "finetune",
     "generation",
     "gguf",
     "metrics/refusal",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from ragft.build import AdapterPlan, IndexPlan, token_counter
+from ragft.build import IndexPlan, token_counter
 from ragft.catalogue import sizes
 from ragft.chunking import chunk_documents
 from ragft.domain import Domain
 from ragft.errors import InputError
+from ragft.finetune import AdapterPlan
 from ragft.types import Chunk, Gold
 
 SAMPLE = 200  # training questions and chunks that are encoded: enough to know how short the shortest are

@@ -20,9 +20,10 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ragft import registry
-from ragft.build import AUTO, DEV_EXAMPLES, build_adapter, open_index, recall_of, resolve_retriever
+from ragft.build import AUTO, open_index, recall_of, resolve_retriever
 from ragft.context import Context, adapter_name, adapter_plan, index_plan, learning_rate, searched_adapters, seeds_of, trial_tokens
 from ragft.errors import InputError
+from ragft.finetune import DEV_EXAMPLES, build_adapter
 from ragft.progress import Advance, Watcher
 from ragft.searched import RETRIEVAL, Searched, SearchResult, read_searched, searched_path
 from ragft.settings import ArmSettings, Search

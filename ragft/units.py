@@ -15,19 +15,11 @@ from typing import Any
 
 from ragft.answerlog import AnswerLog
 from ragft.arms import Arm, Composed, latencies
-from ragft.build import (
-    AdapterPlan,
-    Progress,
-    build_adapter,
-    build_index,
-    closed_book_examples,
-    make_retriever,
-    open_index,
-    resolve_retriever,
-)
+from ragft.build import Progress, build_index, make_retriever, open_index, resolve_retriever
 from ragft.context import Context, adapter_name, adapter_plan, arm_seeds, index_plan, learning_rate, seeds_of
 from ragft.domain.general import load_general
 from ragft.errors import DivergedError
+from ragft.finetune import AdapterPlan, build_adapter, closed_book_examples
 from ragft.generation import Generator
 from ragft.measures import BASE, is_measured, measures_path
 from ragft.numbers import rough, size

@@ -41,7 +41,7 @@ LAYERS = [
         "robustness",
     ],
     ["retrieval", "generation", "tuning", "metrics", "presets"],
-    ["arms", "build", "compare", "serving", "untrained"],
+    ["arms", "build", "finetune", "compare", "serving", "untrained"],
     ["words", "needs", "catalogue", "rehearsal", "measuring"],
     ["rules"],
     ["decide"],

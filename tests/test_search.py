@@ -17,9 +17,9 @@ import pytest
 from tiny import question_lines, write_domain
 
 from ragft import study as studies
-from ragft.build import DEV_EXAMPLES
 from ragft.context import Context, adapter_plan, arm_seeds, seeds_of
 from ragft.errors import DivergedError, InputError
+from ragft.finetune import DEV_EXAMPLES
 from ragft.foreword import foreword
 from ragft.search import search, settle
 from ragft.searched import RETRIEVAL, Searched, SearchResult, TrialRow, read_searched
@@ -180,7 +180,8 @@ FORMATS = [
 @pytest.mark.parametrize("arm", FORMATS, ids=lambda arm: arm.get("format", "by default"))
 def test_training_examples_are_the_same_without_the_test_questions(tmp_path, domain_folder, tiny_model, arm):
     """So a trial trains on what the study will train on, and is kept away from the same texts and documents."""
-    from ragft.build import _training_passages, open_index
+    from ragft.build import open_index
+    from ragft.finetune import _training_passages
 
     lines = [line | {"split": "train"} if line["id"] == "f8-0" else line for line in question_lines()]
     write_domain(

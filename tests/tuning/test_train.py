@@ -11,9 +11,10 @@ from peft import get_peft_model
 from safetensors.torch import load_file
 
 from ragft import registry
-from ragft.build import build_adapter, open_index
+from ragft.build import open_index
 from ragft.context import adapter_plan
 from ragft.errors import DivergedError, InputError
+from ragft.finetune import build_adapter
 from ragft.prompts import closed_book
 from ragft.study import prepare
 from ragft.tuning import rows, train
