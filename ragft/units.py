@@ -185,6 +185,7 @@ def measure_adapter(context: Context, arm: ArmSettings | None, seed: int, progre
         return
     from ragft.measuring import measure
 
+    progress(0, 1)
     write_json(path, measure(context.model.folder, adapter.folder if adapter else None, prompts, general, inputs, progress, dtype))
 
 
