@@ -17,7 +17,7 @@ MOST_CONFIRMED = 4  # tuned arms; each further one widens all intervals
 
 def cautions(table: ScoreTable, reference: str, seeds: Mapping[str, SeedVariance]) -> list[str]:
     """The sentences; `seeds` are what is known of each tuned arm's seed variance."""
-    tuned = {arm.name: len(arm.scores) for arm in table.arms if arm.tuning}
+    tuned = {arm.name: len(arm.scores) for arm in table.arms if arm.tuning and not arm.control}
     known = any(variance.df for variance in seeds.values())
     rivals = [arm.name for arm in table.arms if arm.tuning and arm.deployable and arm.name != reference]
     strata = about_strata(table.strata, bool(tuned))

@@ -32,7 +32,7 @@ def compare(table: ScoreTable, *, metric: str, reference: str, margin: float, al
     differences = _differences(table, [(arm, ref) for arm in challengers], margin, share, seeds)
     bare = _bare(table, ref)
     others = [(bare, arm) for arm in table.arms if bare and arm.deployable and arm is not bare]
-    oracle = next((arm for arm in sorted(table.arms, key=lambda arm: arm.tuning is not None) if not arm.deployable and arm is not ref), None)
+    oracle = next((arm for arm in sorted(table.arms, key=lambda arm: arm.tuning is not None) if arm.retriever == "oracle" and arm is not ref), None)
     answerable = table.restrict(table.answerable)
     levels = _levels(answerable)
     return Comparison(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ragft.comparison import Comparison, Difference
+from ragft.comparison import Comparison, Difference, Interaction
 from ragft.cost import BreakEven, Prices, break_even
 from ragft.errors import unknown
 from ragft.needs import NEEDS, ArmFacts
 from ragft.numbers import percent, points
 from ragft.rules import CANNOT_READ, VERDICTS, Case, above, below, blocked, no_rag, rule, unsettled
 from ragft.stats import questions_needed
-from ragft.words import by_kind
+from ragft.words import MOST_NAMED, by_kind, few, named
 
 __all__ = ["NEEDS", "VERDICTS", "ArmFacts", "Decision", "decide"]
 
@@ -91,13 +91,23 @@ def _about_needs(case: Case, recommend: str) -> list[str]:
 def _gates(case: Case) -> list[str]:
     """What the cheap arms say about where the bottleneck is."""
     sentences = _reading(case) or [*_closed_book(case.found), *_retrieval(case.found)]
-    for both in case.found.interactions:
-        pair, size = f"{both.rag} and {both.tuned}", points(abs(both.estimate.mean))
-        if below(both.high, 0.0):
-            sentences.append(f"{pair} get in each other's way: together they bring {size} less than the sum of what each brings.")
-        elif above(both.low, 0.0):
-            sentences.append(f"{pair} help each other: together they bring {size} more than the sum of what each brings.")
-    return sentences
+    harmful = [both for both in case.found.interactions if below(both.high, 0.0)]
+    helpful = [both for both in case.found.interactions if above(both.low, 0.0)]
+    return [*sentences, *_together(harmful, "get in each other's way", "less"), *_together(helpful, "help each other", "more")]
+
+
+def _together(found: Sequence[Interaction], what: str, word: str) -> list[str]:
+    """A sentence for each of a few, one for all of many."""
+    if len(found) <= MOST_NAMED:
+        return [
+            f"{both.rag} and {both.tuned} {what}: together they bring {points(abs(both.estimate.mean))} {word} than the sum of what each brings."
+            for both in found
+        ]
+    sizes = sorted(abs(both.estimate.mean) for both in found)
+    return [
+        f"{found[0].rag} and each of {named([both.tuned for both in found])} {what}: together two bring {100 * sizes[0]:.1f} to "
+        f"{points(sizes[-1])} {word} than the sum of what each brings."
+    ]
 
 
 def _reading(case: Case) -> list[str]:
@@ -149,14 +159,25 @@ def _changes(case: Case, verdict: str) -> list[str]:
         return ["No margin, need or price changes it while this stands."]
     changes = _margin_flips(case, verdict)
     if verdict == "undecided" and not no_rag(case):
-        changes += [_price(case.found, d) for d in unsettled(case, case.found.margin) if not above(d.low, case.found.margin)]
-    for even in _break_even(case):
-        if even.volume is not None and case.facts[even.arm].tuning and not case.retrieves(even.arm):
-            changes.append(
-                f"{even.arm} costs less than {even.other} {even.cheaper} {even.volume:,.0f} questions a month (stated: "
-                f"{case.prices.questions_per_month:,.0f}); that matters only if it answers as well."
-            )
+        shown, _ = few([d for d in unsettled(case, case.found.margin) if not above(d.low, case.found.margin)])
+        changes += [_price(case.found, d) for d in shown]
+    changes += _volumes(case)
     return changes or ["No margin from 0 to 30 points changes it; another model, corpus or question set may."]
+
+
+def _volumes(case: Case) -> list[str]:
+    """Where a fine-tuned model without passages begins or ceases to cost less: a sentence for each of a few, one for all of many."""
+    evens = [e for e in _break_even(case) if e.volume is not None and case.facts[e.arm].tuning and not case.retrieves(e.arm)]
+    stated = f"questions a month (stated: {case.prices.questions_per_month:,.0f}); that matters only if"
+    sentences, other = list[str](), case.found.reference
+    for side in dict.fromkeys(e.cheaper for e in evens):
+        same = {e.arm: e.volume or 0.0 for e in evens if e.cheaper == side}
+        if len(same) <= MOST_NAMED:
+            sentences += [f"{arm} costs less than {other} {side} {volume:,.0f} {stated} it answers as well." for arm, volume in same.items()]
+        else:
+            between = f"{min(same.values()):,.0f} to {max(same.values()):,.0f}"
+            sentences.append(f"{named(list(same))} cost less than {other} {side} {between} {stated} they answer as well.")
+    return sentences
 
 
 def _margin_flips(case: Case, verdict: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ragft import scoring
+from ragft import registry, scoring
 from ragft.compare import Comparison
 from ragft.decide import Decision
 from ragft.diagnosis import holds
@@ -44,6 +44,11 @@ class Arm:
     def failures(self) -> Mapping[int, str]:
         """Seed -> why its training came apart; empty where none did."""
         return scoring.failures(self.built)
+
+    @property
+    def control(self) -> bool:
+        """Whether it was trained on what should teach nothing that is asked."""
+        return registry.is_control(self.format)
 
     @property
     def passages(self) -> str:

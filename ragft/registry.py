@@ -95,9 +95,18 @@ def tuning(
     return _register("tuning", name, summary, paper=paper, **view, **works, learning_rate=learning_rate)
 
 
-def format(name: str, summary: str, *, passages: bool = False) -> Callable[[F], F]:  # noqa: A001 the field's word
-    """Register a training format: a function (TrainingData) -> list[Example]. `passages`: trains on open-book prompts."""
-    return _register("format", name, summary, passages=passages)
+def format(name: str, summary: str, *, passages: bool = False, control: bool = False) -> Callable[[F], F]:  # noqa: A001 the field's word
+    """Register a training format: a function (TrainingData) -> list[Example]. `passages`: trains on open-book prompts.
+
+    `control`: it should teach nothing that the test asks for, so that its arms are looked at and never recommended.
+    """
+    return _register("format", name, summary, passages=passages, control=control)
+
+
+def is_control(form: str | None) -> bool:
+    """Whether a format is a control; one that is not registered (any more) is none."""
+    known = entries("format")
+    return form in known and bool(known[form].facts["control"])
 
 
 def metric(name: str, summary: str, *, of: str = "answer", score: bool = True) -> Callable[[F], F]:

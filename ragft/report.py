@@ -249,7 +249,7 @@ def _adapter(arms: Sequence[Arm]) -> Adapter:
 def _costs(m: Material) -> dict[str, ArmCost]:
     """Of the arms that could be deployed."""
     facts = scoring.arm_facts(m.run, m.comparison.metric, m.study.costs)
-    return {name: found.cost for name, found in facts.items() if found.cost and found.retriever != "oracle"}
+    return {name: found.cost for name, found in facts.items() if found.cost and found.retriever != "oracle" and not m.arm(name).control}
 
 
 # ── examples ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ from ragft.comparison import MAX_MISSING, ArmRow, Comparison, Difference
 from ragft.cost import Prices
 from ragft.needs import NEEDS, ArmFacts
 from ragft.numbers import percent, points
-from ragft.words import listed, says
+from ragft.words import few, listed, lowest, says
 
 VERDICTS = {
     "neither-needed": "The model alone is as good as every other arm: it needs neither RAG nor fine-tuning.",
@@ -86,7 +86,7 @@ def _neither(case: Case, margin: float) -> tuple[str, str, list[str]] | None:
     if not (others and complete and readable and all(above(d.low, -margin) for d in others)) or case.unmet(others[0].arm):
         return None
     base = others[0].arm
-    return "neither-needed", base, [f"{base} is surely not more than {points(margin)} worse than any other arm: {listed(others)}."]
+    return "neither-needed", base, [f"{base} is surely not more than {points(margin)} worse than any other arm: {listed(others, lowest)}."]
 
 
 def no_rag(case: Case) -> tuple[str, str, list[str]] | None:
@@ -163,12 +163,15 @@ def _settled(case: Case, margin: float) -> tuple[str, str, list[str]] | None:
 def _open(case: Case, margin: float) -> tuple[str, str, list[str]]:
     if not case.found.family or not any(case.facts[arm].tuning for arm in case.found.family):
         return "undecided", case.found.reference, ["No tuned arm is in this study, so there is nothing to decide about fine-tuning."]
+    shown, others = few(unsettled(case, margin))
     reasons = [
         f"{says(d)}, so nothing is known about it yet."
         if d.high is None
         else f"{says(d)}: the true difference may be above or below the margin of {points(margin)}."
-        for d in unsettled(case, margin)
+        for d in shown
     ]
+    if others:
+        reasons.append(f"{others} other tuned arms are open too; the table of differences has them all.")
     if not case.tuned:
         reasons = [f"{arm} {why}" for arm in case.found.family if (why := case.facts[arm].untrained)]
     return "undecided", case.found.reference, reasons

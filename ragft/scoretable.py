@@ -22,10 +22,11 @@ class ArmScores:
     model: str = ""  # arms of another model are whole systems, outside the 2x2
     k: int | None = None  # passages asked for
     adapters: str = ""  # which trained weights the seeds use: arms with the same share them
+    control: bool = False  # trained on what should teach nothing that is asked
 
     @property
     def deployable(self) -> bool:
-        return self.retriever != "oracle"
+        return self.retriever != "oracle" and not self.control
 
     @property
     def scored(self) -> np.ndarray:

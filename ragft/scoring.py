@@ -118,7 +118,8 @@ def score_table(run: Run, metric: str, reference: str) -> ScoreTable:
         values = [_column(_rows(run, name, seed), gold, metric) for seed in seeds]
         fits = [read_json(run.seed_folder(name, seed) / "fit.json") for seed in seeds]
         adapters = fingerprint([fit["adapter"]["sha256"] for fit in fits]) if arm["tuning"] else ""
-        arms.append(ArmScores(name, np.array(values), arm["retriever"], arm["tuning"], arm["format"], arm["model"], arm["k"], adapters))
+        slots = (arm["retriever"], arm["tuning"], arm["format"], arm["model"], arm["k"])
+        arms.append(ArmScores(name, np.array(values), *slots, adapters, registry.is_control(arm["format"])))
     first = next((seed for name, seed in found if name == reference), 0)
     hit = _column(_rows(run, reference, first), gold, "recall@k") if reference in names else np.full(len(gold), np.nan)
     return ScoreTable(

@@ -20,7 +20,6 @@ from ragft.types import FitReport
 Way = Literal["alone", "with RAG", "RAFT"]
 WAYS: tuple[Way, ...] = ("alone", "with RAG", "RAFT")
 FAMILIES: dict[str, tuple[Way, ...]] = {"alone": ("alone",), "with passages": ("with RAG", "RAFT")}  # arms that are told apart from one another
-CONTROLS = ("other-documents", "shuffled")  # formats that should teach nothing that the test asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ class TunedRow:
 
     @property
     def control(self) -> bool:
-        return self.format in CONTROLS
+        return registry.is_control(self.format)
 
 
 def method_of(name: str) -> Method:
@@ -106,7 +105,7 @@ def method_of(name: str) -> Method:
 def tuned_rows(m: Material) -> tuple[TunedRow, ...]:
     """Every tuned arm that could be deployed, in the study's order."""
     tuned = [arm for arm in m.arms if arm.tuning and arm.retriever != "oracle"]
-    shared = [(arm.tuning, way_of(arm)) for arm in tuned if arm.format not in CONTROLS]
+    shared = [(arm.tuning, way_of(arm)) for arm in tuned if not registry.is_control(arm.format)]
     return tuple(_row(m, arm, shared.count((arm.tuning, way_of(arm))) > 1) for arm in tuned)
 
 
@@ -132,7 +131,7 @@ def _row(m: Material, arm: Arm, ambiguous: bool) -> TunedRow:
     stored = stored_by(m.run.folder / "artifacts", names)
     return TunedRow(
         arm=arm.name,
-        label=arm.name if ambiguous or arm.format in CONTROLS else str(arm.tuning),
+        label=arm.name if ambiguous or registry.is_control(arm.format) else str(arm.tuning),
         method=str(arm.tuning),
         way=way_of(arm),
         format=str(arm.format),

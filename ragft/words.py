@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ragft.comparison import ArmRow, Comparison, Difference
 from ragft.numbers import percent, points, span
@@ -13,6 +13,7 @@ KINDS = {
     "untrained-document": "documents never trained on",
     "unanswerable": "unanswerable questions",
 }  # the strata of domain.splits
+MOST_NAMED = 4  # arms of which something is said one by one; a study of methods has dozens, and its tables have them all
 
 
 def says(difference: Difference) -> str:
@@ -24,9 +25,35 @@ def says(difference: Difference) -> str:
     return f"{difference.arm} scores {word} {difference.minus} ({bounds})"
 
 
-def listed(differences: Sequence[Difference]) -> str:
+def named(arms: Sequence[str]) -> str:
+    """ "lora, dora and 11 others": the first few by name."""
+    spare = len(arms) - MOST_NAMED
+    *others, last = [*arms[:MOST_NAMED], f"{spare} others"] if spare > 1 else arms
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def highest(difference: Difference) -> float:
+    """Sorts the arm first that may be highest."""
+    return -(difference.estimate.mean if difference.high is None else difference.high)
+
+
+def lowest(difference: Difference) -> float:
+    """Sorts the arm first that may be lowest."""
+    return difference.estimate.mean if difference.low is None else difference.low
+
+
+def few(differences: Sequence[Difference], key: Callable[[Difference], float] = highest) -> tuple[list[Difference], int]:
+    """Those that are written out, and how many are not: all of a few as they come, of many the first by `key`."""
+    if len(differences) <= MOST_NAMED + 1:
+        return list(differences), 0
+    return sorted(differences, key=key)[:MOST_NAMED], len(differences) - MOST_NAMED
+
+
+def listed(differences: Sequence[Difference], key: Callable[[Difference], float] = highest) -> str:
     """Several differences in one sentence, without its full stop."""
-    return "; ".join(says(difference) for difference in differences)
+    shown, others = few(differences, key)
+    rest = [f"and so with {others} others, all in the table of differences"] if others else []
+    return "; ".join([*(says(difference) for difference in shown), *rest])
 
 
 def coverage(row: ArmRow) -> str:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragft.compare import compare
-from ragft.comparison import MAX_MISSING, ArmRow, Comparison, Difference, Level, SliceRow
+from ragft.comparison import MAX_MISSING, ArmRow, Comparison, Difference, Interaction, Level, SliceRow
 from ragft.cost import Prices, arm_cost
 from ragft.decide import NEEDS, VERDICTS, ArmFacts, decide
 from ragft.domain.splits import STRATA
@@ -115,6 +115,48 @@ def test_where_no_tuned_arm_could_be_trained_that_is_the_reason():
     decision = verdict_of(study(base=right(2), rag=right(6), lora=NOTHING), about, needs={"false_answer_rate": 0.1})
     assert (decision.verdict, decision.because) == ("undecided", (f"lora {BROKEN}",))
     assert not any("lora" in warning for warning in decision.warnings if "was not measured" in warning)
+
+
+# ── many arms, and controls ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_of_many_open_arms_the_likeliest_are_written_out_and_the_rest_counted():
+    many = [difference(f"m{n}", -0.1, 0.05 + 0.01 * n) for n in range(9)]
+    about = facts(DEAR_LORA) | {f"m{n}": ArmFacts("bm25", "lora") for n in range(9)}
+    decision = verdict_of(record(*many), about)
+    open_arms = [why for why in decision.because if "above or below the margin" in why]
+    assert [why.split(" ")[0] for why in open_arms] == ["m8", "m7", "m6", "m5"]
+    assert "5 other tuned arms are open too; the table of differences has them all." in decision.because
+    assert sum("against rag" in change for change in decision.would_change_if) == 4
+
+
+def test_of_many_arms_that_cannot_be_better_the_nearest_are_written_out():
+    many = [difference(f"m{n}", -0.3, -0.2 + 0.01 * n) for n in range(9)]
+    decision = verdict_of(record(*many), facts() | {f"m{n}": ArmFacts("bm25", "lora") for n in range(9)})
+    assert decision.verdict == "keep-rag"
+    assert decision.because[0].count("scores") == 4 and "m8 scores" in decision.because[0]
+    assert decision.because[0].endswith("and so with 5 others, all in the table of differences.")
+
+
+def test_many_break_even_volumes_are_one_sentence():
+    many = [difference(f"m{n}", -0.3, -0.2) for n in range(6)]
+    about = {"rag": ArmFacts("bm25", None, arm_cost(0.0, 0.5, 0.5, Prices()))}
+    about |= {f"m{n}": ArmFacts(None, "lora", arm_cost(100.0 + n, 0.1, 0.5, Prices())) for n in range(6)}
+    (said,) = [change for change in verdict_of(record(*many), about).would_change_if if "cost" in change]
+    assert re.match(r"m0, m1, m2, m3 and 2 others cost less than rag above \d+ to \d+ questions a month .* they answer as well\.$", said)
+
+
+def test_a_control_is_compared_with_nothing_and_never_recommended():
+    """However well it scores: it would be a gain from exchanged answers."""
+    scores = {"base": right(2), "rag": right(6), "oracle": right(9), "lora": right(3, 3, 3), "shuffled": right(9, 9, 9)}
+    table = table_of(scores, [f"d{i // EACH}" for i in range(QUESTIONS)], retriever=RETRIEVER, tuning={"lora": "lora", "shuffled": "lora"})
+    table = replace(table, arms=tuple(replace(arm, control=arm.name == "shuffled") for arm in table.arms))
+    found = compare(table, metric="match", reference="rag", margin=0.03, alpha=0.025)
+    assert found.family == ("base", "lora") and [d.arm for d in found.against_base] == ["base", "base"]
+    assert found.ceiling is not None and found.ceiling.arm == "oracle"
+    assert {row.name for row in found.arms} == set(scores), "it is shown all the same"
+    decision = verdict_of(found, facts() | {"shuffled": ArmFacts(None, "lora")})
+    assert (decision.verdict, decision.recommend) == ("keep-rag", "rag")
 
 
 # ── the same rules on records, where the bounds can be set at will ───────────────────────────────────────────────────
@@ -542,3 +584,15 @@ def test_the_page_on_statistics_names_every_verdict_and_need_and_limit():
         assert f"`{name}`" in page
     assert f"more than {percent(MAX_MISSING)} missing" in page
     assert f"stay below {percent(CANNOT_READ)}" in page
+
+
+def test_many_interactions_are_one_sentence():
+    names = [f"m{n}" for n in range(6)]
+    both = tuple(
+        Interaction("base", "rag", name, f"rag+{name}", difference(name, -0.2 - 0.01 * n, -0.1).estimate, -0.2, -0.1) for n, name in enumerate(names)
+    )
+    found = replace(record(difference("lora", -0.3, -0.2)), interactions=both)
+    (said,) = [why for why in verdict_of(found).because if "each other's way" in why]
+    assert said == (
+        "rag and each of m0, m1, m2, m3 and 2 others get in each other's way: together two bring 15.0 to 17.5 points less than the sum of what each brings."
+    )

@@ -72,11 +72,12 @@ def claim(guide: Guide, key: str):
 # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_one_row_for_every_tuned_arm(guide):
+def test_one_row_for_every_tuned_arm(guide, run):
     assert [row.arm for row in guide.rows] == [name for name in whole_plan().arms if name not in ("base", "rag")]
     ways = {row.arm: row.way for row in guide.rows}
     assert (ways["lora"], ways["rag+lora"], ways["raft"]) == ("alone", "with RAG", "RAFT")
     assert {row.arm for row in guide.rows if row.control} == {"shuffled", "elsewhere"}
+    assert {"shuffled", "elsewhere"}.isdisjoint(read_material(run).comparison.family)
     assert {(row.way, row.untuned) for row in guide.rows} == {("alone", "base"), ("with RAG", "rag"), ("RAFT", "rag")}
 
 

@@ -86,7 +86,9 @@ def raft(data: TrainingData) -> list[Example]:
     return examples
 
 
-@format("other-documents", "a control: questions about documents that no held-out question asks about; a gain is behaviour, not knowledge")
+@format(
+    "other-documents", "a control: questions about documents that no held-out question asks about; a gain is behaviour, not knowledge", control=True
+)
 def other_documents(data: TrainingData) -> list[Example]:
     elsewhere = data.elsewhere or [pair for pair in data.questions if data.tested_documents.isdisjoint(_documents(pair[1]))]
     if not elsewhere:
@@ -97,7 +99,7 @@ def other_documents(data: TrainingData) -> list[Example]:
     return [_example(data, wordings[0]) for wordings in _by_fact(elsewhere)]
 
 
-@format("shuffled", "a control: as qa, with the answers exchanged between questions; a gain means that the pipeline is broken")
+@format("shuffled", "a control: as qa, with the answers exchanged between questions; a gain means that the pipeline is broken", control=True)
 def shuffled(data: TrainingData) -> list[Example]:
     examples = qa(data)
     if len({example.completion for example in examples}) < 2:
