@@ -56,12 +56,12 @@ def compare_methods(arguments: argparse.Namespace) -> dict[str, Any]:
     from ragft.progress import Lines
     from ragft.robust import robustness
     from ragft.search import search
-    from ragft.study import carry_out, prepare, report_run
+    from ragft.study import carry_out, of_this_machine, prepare, report_run
 
     study = study_of_methods(arguments)
     context = prepare(study, arguments.runs)
     print(f"{len(study.arms)} arms: {', '.join(study.arms)}", file=sys.stderr)
-    result = carry_out(context, Lines())
+    result = carry_out(context, Lines(), of_this_machine())
     asked = (None, *(arguments.methods.split(",") if arguments.methods else ARTICLE))
     further = [name for name, arm in study.arms.items() if arm.retriever not in (None, "oracle") and arm.tuning in asked]
     with context.run.locked():

@@ -95,13 +95,13 @@ def run(
     """Run a study to its verdict. Stopped at any moment, the same command goes on."""
     from ragft.foreword import foreword
     from ragft.progress import Lines
-    from ragft.study import carry_out, load_study, prepare
+    from ragft.study import carry_out, load_study, of_this_machine, prepare
 
     settings = load_study(study, [*(changes or []), *([f"limit={limit}"] if limit else [])])
     try:
         context = prepare(settings, runs)
         _say(foreword(context))
-        result = carry_out(context, Lines())
+        result = carry_out(context, Lines(), of_this_machine())
     except KeyboardInterrupt:
         _say("\nStopped. The same command goes on where this one was.")
         raise typer.Exit(130) from None

@@ -86,15 +86,15 @@ def _bare(table: ScoreTable, ref: ArmScores) -> ArmScores | None:
 def _seed_variances(arms: Sequence[ArmScores]) -> dict[str, SeedVariance]:
     """How much each tuned arm's mean varies between training seeds: the pool's variance, or its own where that is larger.
 
-    Arms that share their adapters, as lora and rag+lora do, bring degrees of freedom once.
+    Arms that share their adapters, as lora and rag+lora do, bring degrees of freedom once; controls bring nothing to the pool.
     """
     own = {arm.name: stats.between_seeds(arm.scores) for arm in arms if arm.tuning}
+    pool = [arm for arm in arms if arm.tuning and not arm.control] or [arm for arm in arms if arm.tuning]
     adapters: dict[tuple[str | None, ...], int] = {}
-    for arm in arms:
-        if arm.tuning:
-            key = (arm.tuning, arm.format, arm.model, arm.adapters)
-            adapters[key] = max(adapters.get(key, 0), own[arm.name].df)
-    pooled = SeedVariance(stats.pool(list(own.values())).variance, sum(adapters.values()))
+    for arm in pool:
+        key = (arm.tuning, arm.format, arm.model, arm.adapters)
+        adapters[key] = max(adapters.get(key, 0), own[arm.name].df)
+    pooled = SeedVariance(stats.pool([own[arm.name] for arm in pool]).variance, sum(adapters.values()))
     return {name: stats.cautious(variance, pooled) for name, variance in own.items()}
 
 

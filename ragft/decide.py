@@ -29,7 +29,7 @@ class Decision:
     headline: str
     because: tuple[str, ...]
     would_change_if: tuple[str, ...]
-    excluded: Mapping[str, tuple[str, ...]]  # arm -> the needs that it does not meet
+    excluded: Mapping[str, tuple[str, ...]]  # arm -> the needs that it does not meet, or why it could not be trained
     break_even: tuple[BreakEven, ...]
     metric: str
     alpha: float
@@ -59,7 +59,7 @@ def decide(
             raise unknown("need", name, NEEDS)
     case = Case(found, facts, needs or {}, prices or Prices())
     verdict, recommend, because = rule(case, found.margin)
-    context = [] if blocked(case) else [*_gates(case), *_kinds(case, recommend)]
+    context = [] if blocked(case) else [*_untrained(case), *_gates(case), *_kinds(case, recommend)]
     deployable = dict.fromkeys([found.reference, *found.family])
     return Decision(
         verdict=verdict,
@@ -86,6 +86,11 @@ def _about_needs(case: Case, recommend: str) -> list[str]:
     if unmet := case.unmet(recommend):
         sentences.append(f"{recommend} itself does not meet a need: {'; '.join(unmet)}.")
     return sentences
+
+
+def _untrained(case: Case) -> list[str]:
+    """The arms that the verdict is not about."""
+    return [f"{arm} {why} The verdict is about the other arms." for arm in case.found.family if (why := case.facts[arm].untrained)]
 
 
 def _gates(case: Case) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ragft import cautions
+from ragft import cautions, registry
 from ragft.context import Context, adapter_name, searched_adapters, seeds_of, trial_tokens
 from ragft.numbers import points
 from ragft.planning import expected
@@ -15,14 +15,15 @@ def foreword(context: Context) -> str:
     """What is about to run, and what so many questions can be expected to show."""
     study, documents = context.study, [gold.document for _, gold in context.domain.split("test")]
     tuned = [name for name, arm in study.arms.items() if arm.tuning]
-    trainings = {adapter_name(context, study.arms[name]) for name in tuned}
+    trainings = {adapter_name(context, study.arms[name]) for name in tuned if not registry.is_control(study.arms[name].format)}
     seeds = f", {len(study.seeds)} seed{'s' * (len(study.seeds) != 1)} a tuned arm" if tuned else ""
     head = f"{study.name}: {len(study.arms)} arm{'s' * (len(study.arms) != 1)} ({', '.join(study.arms)}){seeds}; {_of(documents)}."
-    rivals = [name for name in tuned if study.arms[name].retriever != "oracle"]
-    counts = {name: len(seeds_of(study, study.arms[name])) for name in tuned}
+    candidates = [name for name, arm in study.arms.items() if arm.retriever != "oracle" and not registry.is_control(arm.format)]
+    rivals = [name for name in tuned if name in candidates]
+    counts = {name: len(seeds_of(study, study.arms[name])) for name in tuned if not registry.is_control(study.arms[name].format)}
     strata = cautions.about_strata([gold.stratum for _, gold in context.domain.split("test")], bool(tuned))
     minds = [*cautions.about_documents(documents), *strata, *cautions.about_seeds(counts, len(study.seeds) > 1), *cautions.about_arms(rivals)]
-    return "\n".join([head, *_searching(context), _expectation(study, documents, len(trainings)), *minds])
+    return "\n".join([head, *_searching(context), _expectation(study, documents, len(candidates) - 1, len(trainings)), *minds])
 
 
 def _searching(context: Context) -> list[str]:
@@ -42,9 +43,8 @@ def _of(documents: Sequence[str]) -> str:
     return f"{len(documents)} test question{'s' * (len(documents) != 1)} from {number} document{'s' * (number != 1)}"
 
 
-def _expectation(study: Study, documents: Sequence[str], trainings: int) -> str:
+def _expectation(study: Study, documents: Sequence[str], challengers: int, trainings: int) -> str:
     """The gain that can be shown and the difference that can be ruled out, with 80 % power."""
-    challengers = sum(arm.retriever != "oracle" for arm in study.arms.values()) - 1
     if not challengers:
         return f"No arm is compared with {study.reference}."
     found = expected(documents, margin=study.margin, alpha=study.alpha, challengers=challengers, trainings=trainings, seeds=len(study.seeds))

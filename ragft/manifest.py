@@ -26,8 +26,8 @@ PACKAGES = (
     "faiss-cpu",
     "bm25s",
     "langchain-text-splitters",
-    "bitsandbytes",
 )
+NF4_PACKAGES = ("bitsandbytes",)  # for a study with precision nf4
 
 # The part of ragft that shapes an answer: another text of it is another run too, in a checkout as after an upgrade.
 ANSWERING = (
@@ -50,11 +50,11 @@ ANSWERING = (
 
 
 @cache
-def versions() -> dict[str, str]:
-    """Installed versions of PACKAGES, of plugins and of Python, and a hash of the code that shapes answers."""
+def versions(precision: str) -> dict[str, str]:
+    """Installed versions of the packages that answers depend on, of plugins and of Python, and a hash of the code that shapes answers."""
     found = {"python": platform.python_version(), "code": code_sha256(Path(__file__).parent)[:12]}
     found |= {f"plugin {point.name}": point.dist.version if point.dist else "unknown" for point in entry_points(group="ragft")}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *(NF4_PACKAGES if precision == "nf4" else ())):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -74,7 +74,7 @@ def code_sha256(package: Path) -> str:
 def code_version() -> dict[str, Any]:
     """ragft's version and, in a checkout, its commit and whether files were changed since."""
     root = Path(__file__).resolve().parent.parent
-    found: dict[str, Any] = {"version": versions()["ragft"], "commit": None, "dirty": None}
+    found: dict[str, Any] = {"version": versions("")["ragft"], "commit": None, "dirty": None}
     if (root / ".git").exists():
         commit = _git(root, "rev-parse", "HEAD")
         if commit:
@@ -103,7 +103,7 @@ def start(context: Context) -> None:
             "began": stored.get("began", now),
             "finished": None,
             "code": code_version(),
-            "versions": versions(),
+            "versions": versions(context.study.precision),
             "machine": {"system": platform.system(), "processor": platform.machine(), "cores": _cores()},
             "model": {"name": model.name, "sha256": model.sha256, "origin": model.origin},
             "embedder": {"name": embedder.name, "sha256": embedder.sha256, "origin": embedder.origin} if embedder else None,

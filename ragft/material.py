@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ragft import registry, scoring
+from ragft import scoring
 from ragft.compare import Comparison
 from ragft.decide import Decision
 from ragft.diagnosis import holds
@@ -33,6 +33,7 @@ class Arm:
     learning_rate: float | None
     asked: str | None  # the retriever as the study names it: perhaps "auto"
     seeds: tuple[int, ...]
+    control: bool  # trained on what should teach nothing that is asked
     built: Mapping[int, Mapping[str, Any]]  # seed -> "index" or "adapter" -> its folder and FitReport
 
     def fit(self, kind: str, seed: int) -> FitReport | None:
@@ -44,11 +45,6 @@ class Arm:
     def failures(self) -> Mapping[int, str]:
         """Seed -> why its training came apart; empty where none did."""
         return scoring.failures(self.built)
-
-    @property
-    def control(self) -> bool:
-        """Whether it was trained on what should teach nothing that is asked."""
-        return registry.is_control(self.format)
 
     @property
     def passages(self) -> str:
@@ -123,4 +119,4 @@ def _read_arm(run: Run, study: Study, name: str, seeds: tuple[int, ...]) -> Arm:
     found = read_json(run.folder / "arms" / name / "arm.json")
     slots = {key: found[key] for key in ("name", "retriever", "k", "tuning", "format", "options", "learning_rate")}
     built = {seed: read_json(run.seed_folder(name, seed) / "fit.json") for seed in seeds}
-    return Arm(**slots, asked=study.arms[name].retriever if name in study.arms else None, seeds=seeds, built=built)
+    return Arm(**slots, asked=study.arms[name].retriever if name in study.arms else None, seeds=seeds, control=scoring.is_control(found), built=built)

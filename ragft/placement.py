@@ -2,6 +2,9 @@
 
     result = run(study, executor=side_by_side(["0", "1"]))  # `ragft run` does so by itself where there are two GPUs or more
 
+Workers import the main module again, so a script that does this needs `if __name__ == "__main__":`, and what a plugin registers has
+to be in a module, not in a notebook's cell.
+
 Every unit is computed by one GPU alone, as on a machine that has one, so that it does not matter how many there are: no
 gradients are exchanged, and an adapter is what it would have been. The parent holds the run; workers end with it.
 """
@@ -60,8 +63,7 @@ def side_by_side(devices: Sequence[str]) -> Executor:
             try:
                 _Board(units, watcher, messages).work_off(pools)
             except BaseException:
-                for pool in pools:
-                    pool.shutdown(wait=False, cancel_futures=True)
+                for pool in pools:  # before they are left, which waits for them: the run is given up only when nobody writes into it
                     _end(pool)
                 raise
 
@@ -78,24 +80,24 @@ class _Board:
 
     def work_off(self, pools: Iterable[ProcessPoolExecutor]) -> None:
         free, running = list(pools), dict[Future[None], tuple[str, ProcessPoolExecutor]]()
-        while self._waiting or running:
-            while free and (ready := self._next()) is not None:
-                number, unit = ready
-                stack = ExitStack()
-                self._watched[unit.label] = stack, stack.enter_context(self._watcher.unit(unit.label, number, self._of))
-                pool = free.pop()
-                running[pool.submit(_work, unit)] = unit.label, pool
-            finished, _ = wait(running, LOOK_SECONDS, FIRST_COMPLETED)
-            self._tell()
-            for future in finished:
-                label, pool = running.pop(future)
-                try:
-                    future.result()
-                except BrokenProcessPool as error:
-                    raise RagftError(f"{label}: its process ended; perhaps the memory ran out. The same command goes on from here.") from error
-                self._watched.pop(label)[0].close()
-                self._done.add(label)
-                free.append(pool)
+        with ExitStack() as watching:
+            while self._waiting or running:
+                while free and (ready := self._next()) is not None:
+                    number, unit = ready
+                    stack = watching.enter_context(ExitStack())
+                    self._watched[unit.label] = stack, stack.enter_context(self._watcher.unit(unit.label, number, self._of))
+                    pool = free.pop()
+                    running[pool.submit(_work, unit)] = unit.label, pool
+                if not running:
+                    raise ValueError(f"no unit can begin: {self._waiting[0][1]} needs one that is not there")
+                finished, _ = wait(running, LOOK_SECONDS, FIRST_COMPLETED)
+                self._tell()
+                for future in finished:
+                    label, pool = running.pop(future)
+                    _result(label, future)
+                    self._watched.pop(label)[0].close()
+                    self._done.add(label)
+                    free.append(pool)
 
     def _next(self) -> tuple[int, Unit] | None:
         """The first waiting unit whose needs are done, taken from the list."""
@@ -112,6 +114,20 @@ class _Board:
             if label in self._watched:
                 progress = self._watched[label][1]
                 say(progress, rest[0]) if isinstance(rest[0], str) else progress(*rest)
+
+
+def _result(label: str, future: Future[None]) -> None:
+    """Raises what the unit raised, and RagftError where its process died."""
+    try:
+        future.result()
+    except BrokenProcessPool as error:
+        raise RagftError(f"{label}: its process ended; perhaps the memory ran out. The same command goes on from here.") from error
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """What is at work is left as a kill would leave it: the same command goes on from there. Before `shutdown`, which forgets the processes."""
+    for process in list((pool._processes or {}).values()):
+        process.terminate()
 
 
 # ── in a worker ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -131,12 +147,6 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(LOOK_SECONDS)
     os._exit(1)
-
-
-def _end(pool: ProcessPoolExecutor) -> None:
-    """What is at work is left as a kill would leave it: the same command goes on from there."""
-    for process in list((pool._processes or {}).values()):
-        process.terminate()
 
 
 class _Report:

@@ -80,7 +80,7 @@ def tuning(
     composition: str = "",
     mergeable: bool = False,
     packs: bool = True,
-    quantised: bool = True,
+    quantised: bool = False,
 ) -> Callable[[F], F]:
     """Register a fine-tuning method: a function (**options) -> configuration, such as a peft.PeftConfig.
 

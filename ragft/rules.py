@@ -50,6 +50,16 @@ class Case:
     def retrieves(self, arm: str) -> bool:
         return self.facts[arm].retriever is not None
 
+    def matters(self, arm: str) -> bool:
+        """Whether the verdict rests on the arm: it does not on a control, nor on one that could not be trained."""
+        facts = self.facts[arm]
+        return not facts.untrained and (arm in (self.found.reference, *self.found.family) or facts.retriever == "oracle")
+
+    @property
+    def that_trained(self) -> str:
+        """What to say of "every tuned arm" where some could not be trained."""
+        return " that could be trained" if any(self.facts[arm].untrained for arm in self.found.family) else ""
+
     @property
     def tuned(self) -> list[Difference]:
         """The tuned arms against the reference, those with a retriever first."""
@@ -86,7 +96,11 @@ def _neither(case: Case, margin: float) -> tuple[str, str, list[str]] | None:
     if not (others and complete and readable and all(above(d.low, -margin) for d in others)) or case.unmet(others[0].arm):
         return None
     base = others[0].arm
-    return "neither-needed", base, [f"{base} is surely not more than {points(margin)} worse than any other arm: {listed(others, lowest)}."]
+    return (
+        "neither-needed",
+        base,
+        [f"{base} is surely not more than {points(margin)} worse than any other arm{case.that_trained}: {listed(others, lowest)}."],
+    )
 
 
 def no_rag(case: Case) -> tuple[str, str, list[str]] | None:
@@ -156,8 +170,12 @@ def _settled(case: Case, margin: float) -> tuple[str, str, list[str]] | None:
     if not tuned or not all(below(d.high, margin) for d in tuned):
         return None
     if all(above(d.low, -margin) for d in tuned):
-        return "equivalent", _cheapest(case, tuned), [f"Every tuned arm is surely within {points(margin)} of {ref}: {listed(tuned)}."]
-    return "keep-rag", ref, [f"No tuned arm can be better than {ref} by {points(margin)}: {listed(tuned)}."]
+        return (
+            "equivalent",
+            _cheapest(case, tuned),
+            [f"Every tuned arm{case.that_trained} is surely within {points(margin)} of {ref}: {listed(tuned)}."],
+        )
+    return "keep-rag", ref, [f"No tuned arm{case.that_trained} can be better than {ref} by {points(margin)}: {listed(tuned)}."]
 
 
 def _open(case: Case, margin: float) -> tuple[str, str, list[str]]:
@@ -172,8 +190,8 @@ def _open(case: Case, margin: float) -> tuple[str, str, list[str]]:
     ]
     if others:
         reasons.append(f"{others} other tuned arms are open too; the table of differences has them all.")
-    if not case.tuned:
-        reasons = [f"{arm} {why}" for arm in case.found.family if (why := case.facts[arm].untrained)]
+    if not case.tuned and case.that_trained:
+        reasons.append("No tuned arm could be trained.")
     return "undecided", case.found.reference, reasons
 
 
@@ -186,11 +204,11 @@ def blocked(case: Case) -> str:
     """Why no verdict may be given at all, or "" when one may."""
     found = case.found
     # an arm that cannot be trained is ruled out before any answer is seen: the verdict about the others stands
-    if unscored := [name for name in found.unscored if not case.facts[name].untrained]:
+    if unscored := [name for name in found.unscored if case.matters(name)]:
         names = ", ".join(unscored)
         return f"{names}: no question has a score under every seed, so no verdict is given. Look at the answers, then run the study again."
     for row in found.arms:
-        if row.missing > MAX_MISSING:
+        if case.matters(row.name) and row.missing > MAX_MISSING:
             return (
                 f"{row.name} failed on {percent(row.missing)} of its answers; with more than {percent(MAX_MISSING)} missing no verdict is given "
                 f"(its score lies between {percent(row.worst)} and {percent(row.best)})."
@@ -200,7 +218,7 @@ def blocked(case: Case) -> str:
 
 def _none_reads(case: Case) -> str:
     """Why no verdict is given where all arms fail alike, or "". Refusals of unanswerable questions are right and would hide it."""
-    levels = [row.answerable for row in case.found.arms if row.answerable]
+    levels = [row.answerable for row in case.found.arms if row.answerable and case.matters(row.name)]
     if not levels or any((level.mean if level.high is None else level.high) >= CANNOT_READ for level in levels):
         return ""
     none = f"no arm reaches {percent(CANNOT_READ)} on the questions that the documents answer"

@@ -119,7 +119,7 @@ def score_table(run: Run, metric: str, reference: str) -> ScoreTable:
         fits = [read_json(run.seed_folder(name, seed) / "fit.json") for seed in seeds]
         adapters = fingerprint([fit["adapter"]["sha256"] for fit in fits]) if arm["tuning"] else ""
         slots = (arm["retriever"], arm["tuning"], arm["format"], arm["model"], arm["k"])
-        arms.append(ArmScores(name, np.array(values), *slots, adapters, registry.is_control(arm["format"])))
+        arms.append(ArmScores(name, np.array(values), *slots, adapters, is_control(arm)))
     first = next((seed for name, seed in found if name == reference), 0)
     hit = _column(_rows(run, reference, first), gold, "recall@k") if reference in names else np.full(len(gold), np.nan)
     return ScoreTable(
@@ -130,6 +130,11 @@ def score_table(run: Run, metric: str, reference: str) -> ScoreTable:
         arms=tuple(arms),
         hit=np.where(np.isnan(hit), np.nan, (hit == 1.0).astype(float)),
     )
+
+
+def is_control(arm: Mapping[str, Any]) -> bool:
+    """Whether an arm, as arm.json has it, is a control: as it was when it ran, also where its format is not registered now."""
+    return bool(arm.get("control", registry.is_control(arm["format"])))
 
 
 def _column(rows: Sequence[dict[str, Any]], gold: Sequence[Gold], metric: str) -> np.ndarray:

@@ -120,7 +120,7 @@ def _run(task: Task, storage: Any, counts: _Counts, what: str, arm: str, objecti
         raise InputError(f"search {what}: all {len(done)} trials failed; the last: {done[-1].user_attrs.get(FAILED)} State one on arm '{arm}'.")
     assert chosen.value is not None
     missing = chosen.user_attrs.get(MISSING, 0)
-    objective += f"; {missing} of the answers failed, in every other trial as many or more" if missing else ""
+    objective += f"; {missing} answers failed and count as wrong here" if missing else ""
     rows = tuple(row(number, trial) for number, trial in enumerate(done, start=1))
     return SearchResult(what, arm, objective, chosen.params, chosen.value, rows)
 
@@ -182,8 +182,11 @@ def _retrieval_words(context: Context, budget: Search) -> str:
 
 
 def _answer_dev(context: Context, number: int, settings: Settings, trial: Trial, progress: Advance) -> float:
-    """The untuned model's mean score on dev questions with these passages. Raises Pruned where it is surely worse than the best."""
-    from ragft.trials import CURVE, MISSING, TIE, Pruned
+    """The untuned model's mean score on dev questions with these passages. Raises Pruned (surely worse than the best) or NoValueError (all failed).
+
+    Here a failed answer counts as wrong: a setting must not be chosen because questions that it breaks on are left out.
+    """
+    from ragft.trials import CURVE, MISSING, TIE, NoValueError, Pruned
 
     context = _with_chunks(context, settings["chunk_tokens"])
     index = index_artifact(context, progress)
@@ -194,23 +197,24 @@ def _answer_dev(context: Context, number: int, settings: Settings, trial: Trial,
     scores, recalls, curve, done, missing = list[float](), list[float](), list[tuple[int, float]](), 0, 0
     for batch in arm.prepare([question for question, _ in asked]):
         for answer in arm.answer(batch):
-            value = score(answer, golds[answer.question])
-            missing += answer.outcome == "error"
-            if value is not None:  # a failed answer is no score
+            failed = answer.outcome == "error"
+            missing += failed
+            value = 0.0 if failed else score(answer, golds[answer.question])
+            if value is not None:  # None: the metric does not apply
                 scores.append(value)
                 trial.report(value, places[answer.question])
             if golds[answer.question].evidence:
                 recalls.append(recall_of(answer.hits or (), golds[answer.question], settings["k"]))
         done += len(batch.ids)
         progress(done, len(asked))
+        trial.set_user_attr(MISSING, missing)
         if scores:
             curve.append((done, fmean(scores)))
             trial.set_user_attr(CURVE, curve)
         if done < len(asked) and trial.should_prune():
             raise Pruned
-    if not scores:
-        raise InputError(f"{context.model.name} failed on all {len(asked)} dev questions; nothing can be chosen by them. Try another model.")
-    trial.set_user_attr(MISSING, missing)
+    if not scores or missing == len(asked):
+        raise NoValueError(f"{context.model.name} failed on all {len(asked)} dev questions; nothing can be chosen by them. Try another model.")
     trial.set_user_attr(TIE, fmean(recalls) if recalls else 0.0)
     return fmean(scores)
 

@@ -22,7 +22,7 @@ class TrialRow:
     state: State  # failed: the training came apart
     curve: tuple[tuple[int, float], ...]  # (questions answered, mean score) or (training tokens, dev loss) so far
     seconds: float
-    missing: int = 0  # answers that failed: they have no part in the value, and a trial with fewer is preferred
+    missing: int = 0  # answers that failed, which count as wrong in the value
 
 
 @dataclass(frozen=True, slots=True)

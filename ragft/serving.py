@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from ragft.generation.hf import HFGenerator
 from ragft.generation.int8 import check_int8, use_int8
 from ragft.tuning.attach import load_attached
 from ragft.types import Completion, Prompt
-from ragft.weights import Base, load_base
+from ragft.weights import Base, bases, load_base
 
 Precision = Literal["float32", "int8", "nf4"]
 
@@ -66,3 +67,12 @@ def load_generator(model: Path, adapter: Path | None, max_new_tokens: int, *, me
     in_four_bits = precision == "nf4"
     base = load_base(model, "nf4" if in_four_bits else None)
     return Served(base, adapter, max_new_tokens, merged=merged and not in_four_bits, precision=precision)
+
+
+def release() -> None:
+    """Give up the models in memory, and the GPU memory they took. Whoever still holds one keeps it."""
+    load_generator.cache_clear()
+    bases.cache_clear()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

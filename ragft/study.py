@@ -66,7 +66,7 @@ def carry_out(context: Context, watcher: Watcher | None = None, executor: Execut
         context.run.sweep()
         start(context)
         context = search(context, watcher or Silent())
-        (executor or _of_this_machine())(plan_units(context), watcher or Silent())
+        (executor or one_after_another)(plan_units(context), watcher or Silent())
         score_run(context.run)
         compare_run(context.run)
         decide_run(context.run)
@@ -86,7 +86,7 @@ def prepare(study: Study, runs: Path) -> Context:
     # the embedder first: a wrong one is said before a model is converted or fetched
     embedder = find_model(study.embedder, "embedder") if study.embedder and wants_vectors else None
     model = find_model(study.model, "generator")
-    key = fingerprint([study.answering(), domain.sha256, model.sha256, embedder.sha256 if embedder else None, manifest.versions()])
+    key = fingerprint([study.answering(), domain.sha256, model.sha256, embedder.sha256 if embedder else None, manifest.versions(study.precision)])
     context = Context(study, domain, model, embedder, open_run(runs, study.name, key))
     check_study(context)
     return with_limit(context)
@@ -101,9 +101,19 @@ def start(context: Context) -> None:
     manifest.start(context)
 
 
-def _of_this_machine() -> Executor:
+def of_this_machine() -> Executor:
+    """The executor that uses all GPUs of this machine; for programs whose main module can be imported (see ragft.placement)."""
     devices = several_gpus()
-    return side_by_side(devices) if devices else one_after_another
+    if not devices:
+        return one_after_another
+
+    def execute(units: list[Unit], watcher: Watcher) -> None:
+        from ragft.serving import release
+
+        release()  # what a search left on the first of them
+        side_by_side(devices)(units, watcher)
+
+    return execute
 
 
 def one_after_another(units: list[Unit], watcher: Watcher) -> None:

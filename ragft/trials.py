@@ -19,7 +19,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from ragft.errors import DivergedError
+from ragft.errors import DivergedError, RagftError
 from ragft.progress import Advance
 from ragft.searched import State, TrialRow
 
@@ -36,11 +36,15 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
+class NoValueError(RagftError):
+    """What an attempt raises that comes to no value; it says why."""
+
+
 @dataclass(frozen=True)
 class Task:
     """One search. `attempt` carries out a trial and returns its value.
 
-    A trial that noted fewer answers as MISSING ranks before any other; equal values are ranked by what it noted as TIE, higher first.
+    Equal values are ranked by what it noted as TIE, higher first; what it noted as MISSING, failed answers, is only reported.
     """
 
     name: str
@@ -112,11 +116,11 @@ def _try(task: Task, study: optuna.Study, settings: Settings, progress: Advance)
     try:
         value = task.attempt(settings, trial, progress)
         if not isfinite(value):  # Optuna would take the trial for one that was cut off, and try it for ever
-            raise DivergedError(f"its value is {value}.")
+            raise NoValueError(f"its value is {value}.")
         study.tell(trial, value)
     except Pruned:
         study.tell(trial, state=TrialState.PRUNED)
-    except DivergedError as error:
+    except (DivergedError, NoValueError) as error:
         trial.set_user_attr(FAILED, str(error))
         study.tell(trial, state=TrialState.FAIL)
 
@@ -144,10 +148,10 @@ def _tidy(value: Any, distribution: BaseDistribution) -> Any:
 
 
 def best(task: Task, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-    """The trial with the best value among those with the fewest failed answers, the earliest of equals; None where none came to its end."""
+    """The trial with the best value, the earliest of equals; None where none came to its end."""
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     sign = -1 if task.maximize else 1
-    return min(complete, key=lambda t: (t.user_attrs.get(MISSING, 0), sign * _value(t), -t.user_attrs.get(TIE, 0.0), t.number), default=None)
+    return min(complete, key=lambda t: (sign * _value(t), -t.user_attrs.get(TIE, 0.0), t.number), default=None)
 
 
 def _value(trial: FrozenTrial) -> float:

@@ -88,10 +88,7 @@ class TunedRow:
     forgetting: Forgetting | None
     shift: tuple[float, ...]  # by layer: ‖h_tuned - h_base‖ / ‖h_base‖
     failed: str = ""  # which trainings came apart, and why
-
-    @property
-    def control(self) -> bool:
-        return registry.is_control(self.format)
+    control: bool = False
 
 
 def method_of(name: str) -> Method:
@@ -105,7 +102,7 @@ def method_of(name: str) -> Method:
 def tuned_rows(m: Material) -> tuple[TunedRow, ...]:
     """Every tuned arm that could be deployed, in the study's order."""
     tuned = [arm for arm in m.arms if arm.tuning and arm.retriever != "oracle"]
-    shared = [(arm.tuning, way_of(arm)) for arm in tuned if not registry.is_control(arm.format)]
+    shared = [(arm.tuning, way_of(arm)) for arm in tuned if not arm.control]
     return tuple(_row(m, arm, shared.count((arm.tuning, way_of(arm))) > 1) for arm in tuned)
 
 
@@ -131,7 +128,7 @@ def _row(m: Material, arm: Arm, ambiguous: bool) -> TunedRow:
     stored = stored_by(m.run.folder / "artifacts", names)
     return TunedRow(
         arm=arm.name,
-        label=arm.name if ambiguous or registry.is_control(arm.format) else str(arm.tuning),
+        label=arm.name if ambiguous or arm.control else str(arm.tuning),
         method=str(arm.tuning),
         way=way_of(arm),
         format=str(arm.format),
@@ -156,6 +153,7 @@ def _row(m: Material, arm: Arm, ambiguous: bool) -> TunedRow:
         forgetting=_forgetting(measured, m.measures.get(BASE)),
         shift=_shift(measured),
         failed=failure_words(arm.failures),
+        control=arm.control,
     )
 
 

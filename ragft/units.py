@@ -7,12 +7,13 @@ anywhere that sees the folder. Its result is stored; a unit whose result is ther
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ragft import registry
 from ragft.answerlog import AnswerLog
 from ragft.arms import Arm, Composed, latencies
 from ragft.build import Progress, build_index, make_retriever, open_index, resolve_retriever
@@ -47,21 +48,26 @@ class Unit:
 
 def plan_units(context: Context) -> list[Unit]:
     """All units in an order in which each finds what it needs."""
-    units = {}
+    units, trained = dict[str, Unit](), dict[str, str]()  # by label; the label of the unit that trains an adapter, by the adapter's key
     if any(arm.retriever or arm.tuning for arm in context.study.arms.values()):
         units["index"] = Unit("index", (), partial(index_artifact, context))
     for name, seed in arm_seeds(context.study):
         arm = context.study.arms[name]
         needs = ["index"] if arm.retriever or arm.tuning else []
         if arm.tuning:
-            label = f"train {adapter_name(context, arm)} seed {seed}"
+            label = trained.setdefault(_adapter_key(context, arm, seed), f"train {adapter_name(context, arm)} seed {seed}")
             units.setdefault(label, Unit(label, ("index",), partial(adapter_artifact, context, arm, seed)))
             needs.append(label)
         units[f"answer {name} seed {seed}"] = Unit(f"answer {name} seed {seed}", tuple(needs), partial(answer_arm, context, name, seed))
-    return [*units.values(), *_measure_units(context)]
+    return [*units.values(), *_measure_units(context, trained)]
 
 
-def _measure_units(context: Context) -> Iterator[Unit]:
+def _adapter_key(context: Context, arm: ArmSettings, seed: int) -> str:
+    """Alike for arms that share an adapter, whatever they call it."""
+    return fingerprint(adapter_plan(context, arm, seed).key(""))
+
+
+def _measure_units(context: Context, trained: Mapping[str, str]) -> Iterator[Unit]:
     """Every distinct adapter and seed once, whatever arms share it, after all answers; and the base, to see a change against."""
     seen = set[str]()
     for name, seed in arm_seeds(context.study):
@@ -70,11 +76,11 @@ def _measure_units(context: Context) -> Iterator[Unit]:
             continue
         if not seen:
             yield Unit("measure base", (), partial(measure_adapter, context, None, 0))
-        key = fingerprint(adapter_plan(context, arm, seed).key(""))
+        key = _adapter_key(context, arm, seed)
         if key not in seen:
             seen.add(key)
             label = f"{adapter_name(context, arm)} seed {seed}"
-            yield Unit(f"measure {label}", (f"train {label}",), partial(measure_adapter, context, arm, seed))
+            yield Unit(f"measure {label}", (trained[key],), partial(measure_adapter, context, arm, seed))
 
 
 # ── the work ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -234,7 +240,10 @@ def _store_fit(context: Context, name: str, arm: ArmSettings, seed: int, index: 
             "learning_rate": learning_rate(arm) if arm.tuning else None,
         }
     )
-    write_json(context.run.folder / "arms" / name / "arm.json", {"name": name, "model": context.model.sha256, **resolved.model_dump(mode="json")})
+    write_json(
+        context.run.folder / "arms" / name / "arm.json",
+        {"name": name, "model": context.model.sha256, "control": registry.is_control(arm.format), **resolved.model_dump(mode="json")},
+    )
 
 
 def compose(context: Context, arm: ArmSettings, index: Artifact | None, adapter: Artifact | None) -> Composed:

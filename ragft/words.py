@@ -52,7 +52,7 @@ def few(differences: Sequence[Difference], key: Callable[[Difference], float] = 
 def listed(differences: Sequence[Difference], key: Callable[[Difference], float] = highest) -> str:
     """Several differences in one sentence, without its full stop."""
     shown, others = few(differences, key)
-    rest = [f"and so with {others} others, all in the table of differences"] if others else []
+    rest = [f"and so with {others} others"] if others else []
     return "; ".join([*(says(difference) for difference in shown), *rest])
 
 

@@ -344,3 +344,24 @@ def test_a_gain_of_exactly_the_margin_is_rarely_adopted(design):
 
 def test_a_large_gain_is_usually_adopted():
     assert simulate.adoption_rate(simulate.Design(30, 10, seed_points=1), 100, gain=0.25) > 0.8
+
+
+def test_a_control_changes_no_other_interval():
+    """However much its seeds differ, and however many it has."""
+    rng = np.random.default_rng(5)
+    scores = {
+        "rag": rng.random((1, 120)) < 0.5,
+        "lora": rng.random((3, 120)) < 0.4,
+        "wild": np.array([np.zeros(120), np.ones(120), np.zeros(120)]),
+    }
+    documents = [f"d{i // 4}" for i in range(120)]
+    slots = {"retriever": {"rag": "bm25"}, "tuning": {"lora": "lora", "wild": "lora"}, "format": {"lora": "qa", "wild": "shuffled"}}
+
+    def challengers(names, control):
+        table = table_of({name: scores[name].astype(float) for name in names}, documents, **slots)
+        table = replace(table, arms=tuple(replace(arm, control=control and arm.name == "wild") for arm in table.arms))
+        found = compare(table, metric="match", reference="rag", margin=0.03, alpha=0.025)
+        return [d for d in found.challengers if d.arm == "lora"]
+
+    assert challengers(["rag", "lora", "wild"], control=True) == challengers(["rag", "lora"], control=False)
+    assert challengers(["rag", "lora", "wild"], control=False) != challengers(["rag", "lora"], control=False)

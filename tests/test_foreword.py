@@ -16,13 +16,16 @@ ARMS = {"base": {}, "rag": {"retriever": "bm25"}, "lora": {"tuning": "lora"}}
 
 
 def lines_of(many: int, documents: int) -> tuple[dict[str, str], list[dict]]:
-    """A corpus and questions: `many` test questions spread over the documents, and one for training."""
+    """A corpus and questions: `many` test questions spread over the documents, and two for training."""
     corpus = {f"d{i}.md": f"# Page {i}\n\nThe value of {i} is {i} bar.\n" for i in range(documents)}
     lines = [
         {"id": f"q{i}", "question": f"What is value {i}?", "answers": [f"{i} bar"], "document": f"d{i % documents}.md", "split": "test"}
         for i in range(many)
     ]
-    lines.append({"id": "t", "question": "What of training?", "answers": ["0 bar"], "document": "d0.md", "split": "train"})
+    for number in (0, 1):
+        lines.append(
+            {"id": f"t{number}", "question": f"What of training {number}?", "answers": [f"{number} kg"], "document": "d0.md", "split": "train"}
+        )
     return corpus, lines
 
 
@@ -92,3 +95,9 @@ def test_a_question_set_that_fine_tuning_cannot_know_is_said_before_and_after():
     assert cautions.about_strata([*seen, *unseen[:3]], tuned=True) == []
     assert cautions.about_strata(unseen, tuned=False) == []
     assert cautions.about_strata(["", ""], tuned=True) == []
+
+
+def test_controls_promise_nothing_and_widen_nothing(said):
+    control = {"exchanged": {"tuning": "lora", "format": "shuffled"}, "again": {"tuning": "lora", "format": "shuffled", "learning_rate": 0.1}}
+    plain, with_controls = said(200, 40), said(200, 40, arms=ARMS | control)
+    assert with_controls[1:] == plain[1:]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -65,49 +66,67 @@ def test_a_study_side_by_side_is_the_study_one_after_another(tiny_study, tmp_pat
 # ── units of a moment ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def put(path: Path, progress, wait: float = 0.0) -> None:
-    began = time.time()
-    time.sleep(wait)
-    path.write_text(f"{began} {time.time()} {os.getpid()} {os.environ['CUDA_VISIBLE_DEVICES']}")
+PATIENCE = 120.0  # seconds that a unit waits for another; only a broken executor lets it pass
 
 
-def fail(progress) -> None:
+def put(path: Path, progress, meets: Path | None = None) -> None:
+    """Write who this is; then wait for another to have begun."""
+    path.write_text(f"{os.getpid()} {os.environ['CUDA_VISIBLE_DEVICES']}")
+    until = time.time() + PATIENCE
+    while meets is not None and not meets.exists():
+        assert time.time() < until, "the other never began"
+        time.sleep(0.05)
+
+
+def needs(paths: list[Path], progress) -> None:
+    assert all(path.exists() for path in paths)
+
+
+def fail(meets: Path, progress) -> None:
+    put(meets.with_name("failing"), progress, meets)
     raise RagftError("the disk is full")
+
+
+def work_long(path: Path, progress) -> None:
+    put(path, progress)
+    time.sleep(PATIENCE)
 
 
 def die(progress) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def partial(function, *given, **known):
-    from functools import partial
-
-    return partial(function, *given, **known)
-
-
 def test_units_overlap_and_each_worker_sees_its_own_device(tmp_path):
+    """a and b wait for each other: one after another they would never end."""
+    a, b = tmp_path / "a", tmp_path / "b"
     units = [Unit("first", (), partial(put, tmp_path / "first"))]
-    units += [Unit(name, ("first",), partial(put, tmp_path / name, wait=1.0)) for name in ("a", "b")]
-    units.append(Unit("last", ("a", "b"), partial(put, tmp_path / "last")))
+    units += [Unit("a", ("first",), partial(put, a, meets=b)), Unit("b", ("first",), partial(put, b, meets=a))]
+    units.append(Unit("last", ("a", "b"), partial(needs, [a, b, tmp_path / "first"])))
     side_by_side(["5", "7"])(units, Silent())
-    rows = {name: (tmp_path / name).read_text().split() for name in ("first", "a", "b", "last")}
-    assert {rows["a"][3], rows["b"][3]} == {"5", "7"} and rows["a"][2] != rows["b"][2]
-    times = {name: (float(row[0]), float(row[1])) for name, row in rows.items()}
-    assert max(times["a"][0], times["b"][0]) < min(times["a"][1], times["b"][1]), "at once"
-    assert times["first"][1] <= min(times["a"][0], times["b"][0]) and times["last"][0] >= max(times["a"][1], times["b"][1])
+    (first, one), (second, other) = a.read_text().split(), b.read_text().split()
+    assert {one, other} == {"5", "7"} and first != second
 
 
-def test_the_first_error_ends_all_and_is_what_is_raised(tmp_path):
+def test_the_first_error_ends_all_and_nobody_is_left_at_work(tmp_path):
+    """Whoever holds the run gives it up after that: a worker that went on would write into another's run."""
+    long = tmp_path / "long"
     units = [
-        Unit("bad", (), fail),
-        Unit("long", (), partial(put, tmp_path / "long", wait=60.0)),
+        Unit("long", (), partial(work_long, long)),
+        Unit("bad", (), partial(fail, long)),
         Unit("never", ("bad",), partial(put, tmp_path / "never")),
     ]
-    began = time.time()
+    seen = Seen()
     with pytest.raises(RagftError, match="the disk is full"):
-        side_by_side(NOWHERE)(units, Silent())
-    assert time.time() - began < 50, "what is at work is not waited for"
-    assert not list(tmp_path.iterdir())
+        side_by_side(NOWHERE)(units, seen)
+    workers = [int((tmp_path / name).read_text().split()[0]) for name in ("long", "failing")]
+    assert not any(alive(worker) for worker in workers)
+    assert not (tmp_path / "never").exists()
+    assert {label for _, _, label in seen.begun} == {"long", "bad"}
+
+
+def test_a_need_that_is_not_there_is_a_bug_and_no_waiting_for_ever():
+    with pytest.raises(ValueError, match=r"no unit can begin: .*nowhere"):
+        side_by_side([""])([Unit("a", ("nowhere",), die)], Silent())
 
 
 def test_a_worker_that_dies_is_said_with_the_remedy():

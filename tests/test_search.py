@@ -389,10 +389,10 @@ def test_where_every_training_comes_apart_the_remedy_is_said(monkeypatch, one_ad
 
 
 class Skilled:
-    """An arm whose answers depend on its settings only: right on so many of the dev questions."""
+    """An arm whose answers depend on its settings only: right on so many of the dev questions, and failing on so many of the last."""
 
-    def __init__(self, right: int, batch_size: int = 8):
-        self.right, self.size = right, batch_size
+    def __init__(self, right: int, failing: int = 0, batch_size: int = 8):
+        self.right, self.failing, self.size = right, failing, batch_size
 
     def prepare(self, questions):
         from ragft.arms import Batch
@@ -406,22 +406,59 @@ class Skilled:
     def answer(self, batch):
         from ragft.types import Answer
 
-        texts = {q.id: "42 bar" if int(q.id.removeprefix("d")) < self.right else "wrong" for q in batch.questions}
-        return [Answer(key, text, "ok", None, "", None, batch.number) for key, text in texts.items()]
+        def answer(key: str):
+            number = int(key.removeprefix("d"))
+            if number >= 40 - self.failing:
+                return Answer(key, "", "error", None, "", None, batch.number, "RuntimeError: too long")
+            return Answer(key, "42 bar" if number < self.right else "wrong", "ok", None, "", None, batch.number)
+
+        return [answer(q.id) for q in batch.questions]
 
 
-def test_retrieval_takes_what_answers_best_and_ends_what_is_surely_worse(tmp_path, tiny_model, monkeypatch):
+def forty_questions(folder, model, **changes):
     dev = [
         {"id": f"d{number}", "split": "dev", "question": f"What is number {number}?", "answers": ["42 bar"], "document": "faq.html"}
         for number in range(40)
     ]
     lines = [line for line in question_lines() if line["split"] != "dev"]
+    return study_of(
+        write_domain(folder, lines=[*lines, *dev]), model, arms={"rag": ARMS["rag"]}, search={"trials": 50, "dev_questions": 40}, **changes
+    )
+
+
+def test_a_setting_that_breaks_on_questions_does_not_win_by_the_others(tmp_path, tiny_model, monkeypatch):
+    """With four passages of 16 tokens all that is answered is right, and ten questions fail; with one of 32, 32 of 40 are right."""
+    kinds = {(16, 4): Skilled(30, failing=10), (32, 1): Skilled(32), (64, 1): Skilled(0, failing=40)}
+    monkeypatch.setattr("ragft.search.compose", lambda context, arm, index, adapter: kinds.get((context.study.chunk_tokens, arm.k), Skilled(28)))
+    context = prepare(forty_questions(tmp_path / "works", tiny_model), tmp_path / "runs")
+    settled = search(context, studies.Silent())
+    found = read_searched(context.run)
+    assert found is not None
+    assert (settled.study.chunk_tokens, settled.study.arms["rag"].k) == (32, 1) and "failed" not in found.results[0].objective
+    rows = {(trial.params["chunk_tokens"], trial.params["k"]): trial for trial in found.results[0].trials}
+    assert rows[16, 4].value in (0.75, None) and rows[16, 4].missing > 0
+    assert rows[64, 1].state in ("failed", "pruned") and rows[64, 1].value is None
+
+
+def test_failed_answers_of_the_chosen_setting_are_said(tmp_path, tiny_model, monkeypatch):
+    monkeypatch.setattr("ragft.search.compose", lambda context, arm, index, adapter: Skilled(30, failing=2))
+    context = prepare(forty_questions(tmp_path / "works", tiny_model), tmp_path / "runs")
+    search(context, studies.Silent())
+    found = read_searched(context.run)
+    assert found is not None and found.results[0].objective.endswith("; 2 answers failed and count as wrong here")
+
+
+def test_where_every_answer_fails_nothing_is_chosen(tmp_path, tiny_model, monkeypatch):
+    monkeypatch.setattr("ragft.search.compose", lambda context, arm, index, adapter: Skilled(0, failing=40))
+    context = prepare(forty_questions(tmp_path / "works", tiny_model), tmp_path / "runs")
+    with pytest.raises(InputError, match=r"search retrieval: all 8 trials failed; the last: .* failed on all 40 dev questions.*Try another model"):
+        search(context, studies.Silent())
+
+
+def test_retrieval_takes_what_answers_best_and_ends_what_is_surely_worse(tmp_path, tiny_model, monkeypatch):
     right = {(32, 2): 30, (16, 2): 0, (16, 1): 1, (32, 1): 36}
     monkeypatch.setattr("ragft.search.compose", lambda context, arm, index, adapter: Skilled(right.get((context.study.chunk_tokens, arm.k), 20)))
-    study = study_of(
-        write_domain(tmp_path / "works", lines=[*lines, *dev]), tiny_model, arms={"rag": ARMS["rag"]}, search={"trials": 50, "dev_questions": 40}
-    )
-    context = prepare(study, tmp_path / "runs")
+    context = prepare(forty_questions(tmp_path / "works", tiny_model), tmp_path / "runs")
     settled = search(context, studies.Silent())
     found = read_searched(context.run)
     assert found is not None

@@ -14,10 +14,11 @@ from ragft.context import adapter_name
 from ragft.cost import Prices
 from ragft.decide import VERDICTS
 from ragft.errors import BusyError, InputError, MismatchError
+from ragft.settings import ArmSettings
 from ragft.store import file_sha256, read_json, read_jsonl_as
 from ragft.study import load_result, prepare, run
 from ragft.types import OUTCOMES, Answer
-from ragft.units import LATENCY_QUESTIONS
+from ragft.units import LATENCY_QUESTIONS, plan_units
 
 ARMS = ["base", "oracle", "rag", "lora", "rag+lora", "raft"]
 
@@ -58,6 +59,19 @@ def test_adapters_that_learn_to_read_other_passages_have_other_names(finished):
     names = [adapter_name(context, raft.model_copy(update=changes)) for changes in arms.values()]
     assert names == ["lora raft", "lora raft k=2", "lora raft k=3", "lora raft bm25"]
     assert adapter_name(context, study.arms["rag+lora"].model_copy(update={"k": 3})) == adapter_name(context, study.arms["lora"]), "one adapter"
+
+
+def test_an_adapter_under_two_names_is_one_unit(finished):
+    """`learning_rate: 0.003` is LoRA's own: the two arms share the adapter, and it must not be trained twice at once."""
+    study, result, _ = finished
+    arms = {"rag": study.arms["rag"], "a": ArmSettings(tuning="lora"), "b": ArmSettings(tuning="lora", learning_rate=0.003)}
+    context = prepare(study.model_copy(update={"arms": arms, "seeds": (0,)}), result.run.folder.parent)
+    units = {unit.label: unit.needs for unit in plan_units(context)}
+    assert [label for label in units if label.startswith("train")] == ["train lora qa seed 0"]
+    assert units["answer a seed 0"] == units["answer b seed 0"] == ("index", "train lora qa seed 0")
+    assert [label for label in units if label.startswith("measure")] == ["measure base", "measure lora qa seed 0"]
+    known = {need for needs in units.values() for need in needs}
+    assert known <= units.keys()
 
 
 def test_every_file_of_the_layout_is_there(finished):

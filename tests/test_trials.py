@@ -12,7 +12,7 @@ from optuna.pruners import NopPruner, WilcoxonPruner
 from optuna.trial import TrialState
 
 from ragft.errors import DivergedError
-from ragft.trials import CURVE, DRAWS, MISSING, PACE, TIE, Pace, Pruned, Task, best, carry_out, opened, propose, row
+from ragft.trials import CURVE, DRAWS, FAILED, MISSING, PACE, TIE, Pace, Pruned, Task, best, carry_out, opened, propose, row
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 RATE = FloatDistribution(1e-4, 1e-1, log=True)
@@ -56,18 +56,20 @@ def test_the_first_settings_are_the_given_ones_and_then_numbers_that_can_be_writ
     assert numbers == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
-def test_a_trial_whose_answers_fail_does_not_win_by_the_rest(tmp_path):
-    """k = 3 scores best on what it answers, and fails on four."""
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_value_that_is_no_number_is_a_failed_trial_and_not_tried_for_ever(tmp_path, value):
+    done, _ = run(rates(lambda settings, trial, progress: value if settings["x"] == 1e-3 else 1.0), tmp_path / "t.db", 3)
+    assert [t.state for t in done].count(TrialState.FAIL) == 1 and len(done) == 3
+    assert done[1].user_attrs[FAILED] == f"its value is {value}."
 
+
+def test_what_a_trial_notes_of_failed_answers_is_reported(tmp_path):
     def attempt(settings, trial, progress):
-        trial.set_user_attr(MISSING, 4 if settings["k"] == 3 else 1)
-        return float(settings["k"])
+        trial.set_user_attr(MISSING, settings["k"])
+        return 0.5
 
-    task = grid(attempt)
-    done, _ = run(task, tmp_path / "t.db", 6)
-    chosen = best(task, done)
-    assert chosen is not None and chosen.params["k"] == 2
-    assert [row(n, t).missing for n, t in enumerate(done)] == [4 if t.params["k"] == 3 else 1 for t in done]
+    done, _ = run(grid(attempt), tmp_path / "t.db", 3)
+    assert [row(n, t).missing for n, t in enumerate(done)] == [t.params["k"] for t in done]
 
 
 def test_no_setting_is_tried_twice_and_all_of_a_grid_end_the_search(tmp_path):

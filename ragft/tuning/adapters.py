@@ -57,12 +57,11 @@ def insert_bottlenecks(model: Any, config: Bottlenecks) -> Inserted:
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, not {config.activation}")
     if hasattr(model, MARK):
         raise ValueError("this model already has bottlenecks")
-    weights: dict[str, torch.nn.Parameter] = {}
-    handles = []
-    for name, sublayer in _sublayers(model, config.places):
-        own = _new_weights(model.config.get_text_config().hidden_size, config.size, next(sublayer.parameters()).device)
-        weights |= {f"{name}.{part}": weight for part, weight in own.items()}
-        handles.append(sublayer.register_forward_hook(partial(_add, config, own), with_kwargs=True))
+    hidden = model.config.get_text_config().hidden_size
+    made = [(name, sub, _new_weights(hidden, config.size, next(sub.parameters()).device)) for name, sub in _sublayers(model, config.places)]
+    weights = {f"{name}.{part}": weight for name, _, own in made for part, weight in own.items()}
+    # only now that all the memory is there, so that nothing is left in the model where it is not
+    handles = [sub.register_forward_hook(partial(_add, config, own), with_kwargs=True) for _, sub, own in made]
     setattr(model, MARK, True)
 
     def remove() -> None:

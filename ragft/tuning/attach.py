@@ -74,8 +74,9 @@ def load_attached(base: Base, folder: Path) -> Attached:
     """The stored instance of an adapter folder on the base, which is cleared first; for answering, not for training."""
     base.clear()
     if (folder / "adapter_config.json").is_file():
-        with _quiet():
-            return _peft(base, PeftModel.from_pretrained(base.model, folder, is_trainable=False))
+        with _put_in(base.model):
+            tuned = PeftModel.from_pretrained(base.model, folder, is_trainable=False)
+        return _peft(base, tuned)
     if (folder / own.CONFIG).is_file():
         config, stored = own.load(folder)
         attached = _insert(base, config)
@@ -115,14 +116,10 @@ def sizes_on(model: Any, config: Config) -> Sizes:
 
 def _insert(base: Base, config: Config) -> Attached:
     if isinstance(config, PeftConfig):
-        with _quiet():
-            try:
-                tuned = get_peft_model(base.model, config)
-            except BaseException:
-                _take_out(base.model)
-                raise
-            fuse(tuned)
-            return _peft(base, tuned)
+        with _put_in(base.model):
+            tuned = get_peft_model(base.model, config)
+        fuse(tuned)
+        return _peft(base, tuned)
     if isinstance(config, Full):
         return _full(base)
     parts = own.insert(base.model, config)
@@ -131,10 +128,22 @@ def _insert(base: Base, config: Config) -> Attached:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _put_in(model: Any) -> Iterator[None]:
+    """Around peft's putting its layers into the model: without its remarks on its own defaults, and if it fails, they are taken out."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # peft's remarks on its own defaults; nothing that a user of a study can act on
-        yield
+        warnings.simplefilter("ignore")  # nothing that a user of a study can act on
+        try:
+            yield
+        except BaseException:
+            _take_out(model)
+            raise
+
+
+def _take_out(model: Any) -> None:
+    for parent in list(model.modules()):
+        for name, layer in parent.named_children():
+            if isinstance(layer, BaseTunerLayer):
+                setattr(parent, name, layer.get_base_layer())
 
 
 # ── peft ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -160,14 +169,6 @@ def _peft(base: Base, tuned: PeftModel) -> Attached:
     start = {name: weight.detach().clone() for name, weight in weights.items()} if _rewrites_base(config) else {}
     save = (lambda folder: _save_as_lora(tuned, start, folder)) if start else (lambda folder: _save_peft(tuned, folder))
     return Attached(weights, no_memory, save, merge)
-
-
-def _take_out(model: Any) -> None:
-    """What peft had put in when it failed."""
-    for parent in list(model.modules()):
-        for name, layer in parent.named_children():
-            if isinstance(layer, BaseTunerLayer):
-                setattr(parent, name, layer.get_base_layer())
 
 
 def _drop(tuned: PeftModel) -> None:

@@ -37,6 +37,7 @@ BOTH = "attention and feed-forward"
     modifies=BOTH,
     composition=SIMPLE,
     learning_rate=6e-3,
+    quantised=True,
 )
 def adapter(size: int = 32) -> Bottlenecks:
     """Adapter tuning (Houlsby et al., 1902.00751, figure 2), without the layer norms that they train beside it (section 2.1)."""
@@ -54,6 +55,7 @@ def adapter(size: int = 32) -> Bottlenecks:
     modifies="feed-forward",
     composition=SIMPLE,
     learning_rate=2e-3,
+    quantised=True,
 )
 def adapter_pfeiffer(size: int = 64) -> Bottlenecks:
     """The one bottleneck a layer of AdapterFusion (Pfeiffer et al., 2005.00247): on the feed-forward's output, before its skip connection.
@@ -74,6 +76,7 @@ def adapter_pfeiffer(size: int = 64) -> Bottlenecks:
     modifies="feed-forward",
     composition=SCALED,
     learning_rate=6e-3,
+    quantised=True,
 )
 def parallel_adapter(size: int = 64, scale: float = 4.0) -> Bottlenecks:
     """Scaled parallel adapter (He et al., 2110.04366, section 4); s = 4 is theirs."""
@@ -91,6 +94,7 @@ def parallel_adapter(size: int = 64, scale: float = 4.0) -> Bottlenecks:
     modifies=f"{KEYS}, feed-forward",
     composition=f"{GATED} and {SCALED}",
     learning_rate=6e-3,
+    quantised=True,
 )
 def mam(prefix: int = 16, size: int = 48, scale: float = 4.0) -> Mam:
     """MAM adapter (He et al., 2110.04366, section 4.6)."""
@@ -111,6 +115,7 @@ def mam(prefix: int = 16, size: int = 48, scale: float = 4.0) -> Mam:
     modifies=KEYS,
     composition=GATED,
     learning_rate=9e-3,
+    quantised=True,
 )
 def prefix(tokens: int = 16, hidden: int = 128) -> PrefixTuningConfig:
     """Prefix tuning (Li & Liang, 2101.00190), reparametrised as in their section 4.3."""
@@ -128,6 +133,7 @@ def prefix(tokens: int = 16, hidden: int = 128) -> PrefixTuningConfig:
     modifies="input embeddings",
     composition=GATED,
     learning_rate=3e-2,
+    quantised=True,
 )
 def prompt(tokens: int = 16) -> PromptTuningConfig:
     """Prompt tuning (Lester et al., 2104.08691)."""
@@ -145,6 +151,7 @@ def prompt(tokens: int = 16) -> PromptTuningConfig:
     modifies="input embeddings",
     composition=GATED,
     learning_rate=9e-3,
+    quantised=True,
 )
 def p_tuning(tokens: int = 16, hidden: int = 128) -> PromptEncoderConfig:
     """P-tuning (GPT Understands, Too: Liu et al., 2103.10385)."""
@@ -162,6 +169,7 @@ def p_tuning(tokens: int = 16, hidden: int = 128) -> PromptEncoderConfig:
     modifies=KEYS,
     composition=GATED,
     learning_rate=3e-2,
+    quantised=True,
 )
 def p_tuning_v2(tokens: int = 16) -> PrefixTuningConfig:
     """P-tuning v2 (Liu et al., 2110.07602): deep prompts without reparametrisation."""
@@ -172,7 +180,14 @@ def p_tuning_v2(tokens: int = 16) -> PrefixTuningConfig:
 
 # ── low rank ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-LOW_RANK: dict[str, Any] = {"form": "(α/r)·B·A·x", "insertion": "parallel", "modifies": BOTH, "composition": SCALED, "mergeable": True}
+LOW_RANK: dict[str, Any] = {
+    "form": "(α/r)·B·A·x",
+    "insertion": "parallel",
+    "modifies": BOTH,
+    "composition": SCALED,
+    "mergeable": True,
+    "quantised": True,
+}
 
 
 @tuning("lora", "low-rank update ΔW = (α/r)·B·A of every linear layer", paper="2106.09685", learning_rate=3e-3, **LOW_RANK)
@@ -210,8 +225,7 @@ def rslora(rank: int = 16, alpha: int | None = None) -> LoraConfig:
     "LoRA that begins as the weights' largest singular values; stored as a plain LoRA",
     paper="2404.02948",
     learning_rate=1e-3,
-    quantised=False,
-    **LOW_RANK,
+    **{**LOW_RANK, "quantised": False},
 )
 def pissa(rank: int = 16, alpha: int | None = None) -> LoraConfig:
     """PiSSA (Meng et al., 2404.02948), with its fast singular value decomposition; α = r, as theirs."""
@@ -234,7 +248,6 @@ def pissa(rank: int = 16, alpha: int | None = None) -> LoraConfig:
     composition=SIMPLE,
     mergeable=True,
     learning_rate=3e-2,
-    quantised=False,
 )
 def ia3() -> IA3Config:
     """(IA)³ (Liu et al., 2205.05638, section 3.3): keys, values and the input of the second feed-forward matrix.
@@ -257,7 +270,6 @@ def ia3() -> IA3Config:
     composition=SIMPLE,
     mergeable=True,
     learning_rate=9e-2,
-    quantised=False,
 )
 def vera(rank: int = 256) -> VeraConfig:
     """VeRA (Kopiczko et al., 2310.11454, eq. 2)."""
@@ -269,7 +281,15 @@ def vera(rank: int = 256) -> VeraConfig:
 ROTATION: dict[str, Any] = {"insertion": "sequential", "modifies": BOTH, "composition": SIMPLE, "mergeable": True}
 
 
-@tuning("oft", "an orthogonal matrix of blocks before each weight matrix", paper="2306.07280", form="W·(R - I)·x", learning_rate=1e-3, **ROTATION)
+@tuning(
+    "oft",
+    "an orthogonal matrix of blocks before each weight matrix",
+    paper="2306.07280",
+    form="W·(R - I)·x",
+    learning_rate=1e-3,
+    quantised=True,
+    **ROTATION,
+)
 def oft(block: int = 32) -> OFTConfig:
     """Orthogonal fine-tuning (Qiu et al., 2306.07280)."""
     from peft import OFTConfig
@@ -283,7 +303,6 @@ def oft(block: int = 32) -> OFTConfig:
     paper="2311.06243",
     form="s ⊙ W·R₁·…·R_m·x - W·x",
     learning_rate=9e-3,
-    quantised=False,
     **{**ROTATION, "modifies": "attention"},
 )
 def boft(block: int = 8, factors: int = 2) -> BOFTConfig:
@@ -307,7 +326,6 @@ def boft(block: int = 8, factors: int = 2) -> BOFTConfig:
     composition=SIMPLE,
     mergeable=True,
     learning_rate=3e-4,
-    quantised=False,
 )
 def full() -> Full:
     """Full fine-tuning of the pretrained model (as in ULMFiT, 1801.06146)."""

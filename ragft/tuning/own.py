@@ -43,10 +43,11 @@ class Parts:
 
 def insert(model: Any, config: Bottlenecks | Mam) -> Parts:
     """Put the method's parts into the model. Raises as `insert_bottlenecks`."""
-    inserted = insert_bottlenecks(model, config.bottlenecks if isinstance(config, Mam) else config)
     if isinstance(config, Bottlenecks):
+        inserted = insert_bottlenecks(model, config)
         return Parts(inserted.weights, lambda: None, inserted.remove)
     prefix = torch.nn.Parameter(torch.zeros(memory_shape(model, config.prefix), device=model.device))
+    inserted = insert_bottlenecks(model, config.bottlenecks)
     return Parts({**inserted.weights, "memory": prefix}, lambda: memory_of_tensor(prefix, model.dtype), inserted.remove)
 
 

@@ -298,22 +298,34 @@ def test_a_method_that_cannot_work_says_so(name, kind, tmp_path):
         sizes_on(empty_model(save_tiny_model(tmp_path, kind)), config(name))
 
 
-def test_what_fails_while_it_is_put_in_leaves_nothing_behind(tiny_model, monkeypatch):
+@pytest.mark.parametrize("name", ["lora", "stored lora", "adapter"])
+def test_what_fails_while_it_is_put_in_leaves_nothing_behind(tiny_model, tmp_path, monkeypatch, name):
     from peft.tuners.lora.layer import LoraLayer
+
+    from ragft.tuning import adapters
 
     base = Base(load_model(tiny_model), load_tokenizer(tiny_model))
     before, layers = next_logits(base, None, "What"), [type(module) for module in base.model.modules()]
-    reset, calls = LoraLayer.reset_lora_parameters, []
+    method = name.removeprefix("stored ")
+    if name != method:
+        attach(base, config(method), seed=0).save(tmp_path)
+    owner, part = (adapters, "_new_weights") if method == "adapter" else (LoraLayer, "reset_lora_parameters")
+    calls, intact = [], getattr(owner, part)
 
-    def failing(self, *given):
+    def failing(*given):
         calls.append(given)
         if len(calls) == 3:
             raise RuntimeError("can't allocate memory")
-        return reset(self, *given)
+        return intact(*given)
 
-    monkeypatch.setattr(LoraLayer, "reset_lora_parameters", failing)
-    with pytest.raises(RuntimeError, match="allocate"):
-        attach(base, config("lora"), seed=0)
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, part, failing)
+        with pytest.raises(RuntimeError, match="allocate"):
+            load_attached(base, tmp_path) if name != method else attach(base, config(method), seed=0)
     assert [type(module) for module in base.model.modules()] == layers
+    assert not any(module._forward_hooks for module in base.model.modules())
+    base.clear()
+    assert torch.equal(next_logits(base, None, "What"), before)
+    attach(base, config(method), seed=0)
     base.clear()
     assert torch.equal(next_logits(base, None, "What"), before)
