@@ -23,7 +23,7 @@ from ragft.numbers import NONE, count, percent, seconds
 from ragft.pages import TEMPLATES, environment
 from ragft.peftcharts import Mark, Spot, Strip
 from ragft.robustness import RobustnessRow, Variant
-from ragft.store import Run, write_text
+from ragft.store import Run, read_json, write_text
 from ragft.tunedrows import FAMILIES, TunedRow
 
 FINE = tuple(factor * 10.0**power for power in range(13) for factor in (1, 2, 5))
@@ -225,7 +225,14 @@ def write_document(run: Run, page: Path, command: str) -> None:
         raise MissingError(f"{run.folder}: no guide, because no arm is fine-tuned or the run is not reported. Report it: ragft report {run.folder}")
     for name, (_, text) in figures(guide).items():
         write_text(page.with_suffix("") / name, text)
-    write_text(page, guide_markdown(guide, command, page.stem))
+    write_text(page, guide_markdown(guide, command, page.stem, _made_by(read_json(run.folder / "manifest.json"))))
+
+
+def _made_by(manifest: Mapping[str, Any]) -> str:
+    """ "ragft 0.1.0, commit 0123456789ab, on 2 x86_64 cores"."""
+    code, machine = manifest["code"], manifest["machine"]
+    commit = f", commit {code['commit'][:12]}" if code["commit"] else ""
+    return f"ragft {code['version']}{commit}, on {machine['cores']} {machine['processor']} cores"
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -237,14 +244,14 @@ def summary(run: Run) -> dict[str, Any]:
     return {"advice": {claim.key: claim.status for claim in guide.claims}, "not_told_apart": groups}
 
 
-def guide_markdown(guide: Guide, command: str, folder: str = "peft") -> str:
+def guide_markdown(guide: Guide, command: str, folder: str = "peft", made_by: str = "ragft") -> str:
     """The whole guide as Markdown; figures are linked from `folder`."""
     made = environment(markdown=True)
     made.filters["safe_code"] = Markup  # inside code or a link, where marks are not to be escaped
     letters = {member.arm: member.letters for group in guide.groupings for member in group.members}
     words = {"name": line_name, "seeds": seeds_words, "scored": lambda row: scored_words(row, letters)}
     which = {**view(guide), **words, "figures": figures(guide)}
-    page = {"which": which, "command": command, "folder": folder}
+    page = {"which": which, "command": command, "folder": folder, "made_by": made_by}
     return made.get_template("guide.md").render(page)
 
 

@@ -131,6 +131,7 @@ def test_nothing_is_printed_raw(tmp_path, plan):
 def test_the_page_in_docs_links_the_figures_that_are_written(whole, tmp_path):
     page = tmp_path / "docs" / "peft.md"
     write_document(whole.run, page, COMMAND)
+    assert "Run by ragft 0.1.0, on 2 x86\\_64 cores." in page.read_text(encoding="utf-8")
     text = page.read_text(encoding="utf-8")
     linked = re.findall(r"\]\((peft/[^)]+)\)", text)
     assert sorted(linked) == sorted(f"peft/{path.name}" for path in (tmp_path / "docs" / "peft").iterdir()) and len(linked) == 6
