@@ -29,7 +29,8 @@ from ragft.tunedrows import FAMILIES, TunedRow
 FINE = tuple(factor * 10.0**power for power in range(13) for factor in (1, 2, 5))
 POWERS = (tuple(10.0**power for power in range(13)), FINE)
 MINUTES = (1, 10, 60, 600, 3600, 36_000, 864_000)  # seconds
-TIMES = (MINUTES, (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18_000, 36_000, 86_400, 864_000), FINE)
+ROUND = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18_000, 36_000, 86_400, 864_000)
+TIMES = (MINUTES, ROUND, tuple(sorted({*ROUND, 15, 45, 90, 180, 240, 450, 900, 2700, 5400, 10_800, 14_400})), FINE)
 
 
 def view(guide: Guide) -> dict[str, Any]:
@@ -52,6 +53,7 @@ def view(guide: Guide) -> dict[str, Any]:
         "noise": noise_rows(guide),
         "variants": [kind for kind in get_args(Variant) if any(row.variant == kind for row in guide.robustness)],
         "lines": lines(guide.rows),
+        "known": next((percent(row.forgetting.questions_base, 0) for row in guide.rows if row.forgetting), NONE),
     }
 
 

@@ -114,17 +114,24 @@ def tradeoff_chart(
         parts.append(Markup('<line class="grid" x1="{x}%" x2="{x}%" y1="{}" y2="{}"/>').format(TOP, bottom + 4, x=x))
         parts.append(Markup('<text class="tick" x="{}%" y="{}">{}</text>').format(x, bottom + 18, say(tick)))
     parts.append(Markup('<text class="unit end" x="100%" y="{}">{}</text>').format(bottom + 35, x_unit))
-    for mark in marks:
+    dots = [(spot.label, place, down(spot.y)) for spot, place in zip(spots, places, strict=True)]
+    taken = [_level_name(mark.label, down(mark.y), dots) for mark in marks]
+    for mark, name in zip(marks, taken, strict=True):
         parts.append(Markup('<line class="level" x1="{}%" x2="{}%" y1="{y}" y2="{y}"/>').format(LEFT, RIGHT, y=down(mark.y)))
-        parts.append(Markup('<text class="spotname end" x="100%" y="{}">{}</text>').format(down(mark.y) - 4, mark.label))
-    taken = [Name(mark.label, 100.0, down(mark.y) - 4, -1) for mark in marks]
-    names = name_places([(spot.label, place, down(spot.y)) for spot, place in zip(spots, places, strict=True)], taken)
+        parts.append(Markup('<text class="spotname end" x="100%" y="{}">{}</text>').format(name.y, name.label))
+    names = name_places(dots, taken)
     for spot, place in zip(spots, places, strict=True):
         parts.append(_whisker(spot, place, down))
     for spot, place, name in zip(spots, places, names, strict=True):
         parts.append(_spot(spot, place, down(spot.y), name))
     parts += [_named(name) for name in names]  # above all lines
     return Markup("").join([*parts, Markup("</svg>")])
+
+
+def _level_name(label: str, y: float, spots: Sequence[tuple[str, float, float]]) -> Name:
+    """At the right end of a level: above its line, or below it where that is free of spots at more WIDTHS."""
+    above, below = Name(label, 100.0, y - 4, -1), Name(label, 100.0, y + TEXT, -1)
+    return max((above, below), key=lambda name: sum(_free(name, (), spots, (width,)) for width in WIDTHS))
 
 
 def _whisker(spot: Spot, x: float, down: Callable[[float], float]) -> Markup:
@@ -214,8 +221,8 @@ def _inside(name: Name) -> bool:
     return all(box.left >= 0 and box.right <= width and box.top >= 14 and box.bottom <= HEIGHT - AXIS for width, box in boxes)
 
 
-def _free(name: Name, names: Iterable[Name], spots: Sequence[tuple[str, float, float]]) -> bool:
-    for width in WIDTHS:
+def _free(name: Name, names: Iterable[Name], spots: Sequence[tuple[str, float, float]], widths: Sequence[int] = WIDTHS) -> bool:
+    for width in widths:
         own = name.box(width)
         dots = (Box(width * x / 100 - 6, y - 6, width * x / 100 + 6, y + 6) for _, x, y in spots)
         if any(own.touches(other.box(width)) for other in names) or any(own.touches(dot) for dot in dots):

@@ -53,6 +53,7 @@ class Forgetting:
     loss_change: float  # nats a token of ordinary prose; above 0: worse
     kl: float  # KL(tuned ‖ base), nats a token
     questions_change: float  # share of general questions answered right
+    questions_base: float  # that share without an adapter
     instructions_change: float  # share of instructions followed
     questions: int
     adapters: int
@@ -196,6 +197,7 @@ def _forgetting(measured: Sequence[Measures], base: Measures | None) -> Forgetti
         loss_change=fmean(one.prose_loss for one in found) - start.prose_loss,
         kl=fmean(one.kl for one in found),
         questions_change=fmean(one.questions_right for one in found) - start.questions_right,
+        questions_base=start.questions_right,
         instructions_change=fmean(one.instructions_followed for one in found) - start.instructions_followed,
         questions=start.questions,
         adapters=len(found),

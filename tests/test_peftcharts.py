@@ -58,6 +58,19 @@ def test_equal_steps_on_the_axis_are_equal_factors():
 def test_a_narrow_range_has_finer_ticks():
     assert log_axis([65, 110, 300], TIMES).ticks == (60, 120, 300)
     assert log_axis([3e6, 4e6], POWERS).ticks == (5e6,)
+    assert [clock(tick) for tick in log_axis([69, 212], TIMES).ticks] == ["1 min", "1.5 min", "2 min", "3 min", "4 min"]
+
+
+def test_the_name_of_a_level_gives_way_to_a_spot_above_its_line():
+    def place(y: float) -> float:
+        spots = [Spot("far", "", 10.0, 5.0, None, None), Spot("near", "", 1e6, y, None, None)]
+        svg = tradeoff_chart(spots, [Mark("base, not tuned", 5.0)], title="t", x_unit="", y_unit="", ticks=POWERS, say=powers)
+        root = parse(str(svg))
+        (line,) = [e for e in root.iter(SVG + "line") if e.get("class") == "level"]
+        (name,) = [e for e in root.iter(SVG + "text") if e.text == "base, not tuned"]
+        return float(name.get("y")) - float(line.get("y1"))
+
+    assert place(1.0) < 0 < place(5.2)
     assert log_axis([2900, 2900], POWERS).ticks == (2900,)  # no round figure near
 
 
