@@ -54,10 +54,21 @@ def adapter_name(context: Context, arm: ArmSettings) -> str:
 def searched_adapters(context: Context) -> dict[str, str]:
     """Each kind of adapter whose learning rate the study leaves open, and the first arm that it is for."""
     found: dict[str, str] = {}
-    for name, arm in context.study.arms.items():
-        if arm.tuning and arm.learning_rate is None:
+    open_arms = {name: arm for name, arm in context.study.arms.items() if arm.tuning and arm.learning_rate is None}
+    for name in sorted(open_arms, key=lambda name: registry.is_control(open_arms[name].format)):  # the others first, in their order
+        arm = open_arms[name]
+        if searched_as(context, arm) not in found:
             found.setdefault(adapter_name(context, arm), name)
     return found
+
+
+def searched_as(context: Context, arm: ArmSettings) -> str:
+    """The kind of adapter whose search an arm goes by: its own, and for a control that of the method it is a control for.
+
+    A control differs in what it is trained on, and in nothing else.
+    """
+    plain = arm.model_copy(update={"format": None, "format_options": {}})
+    return adapter_name(context, plain if registry.is_control(arm.format) else arm)
 
 
 def index_plan(context: Context) -> IndexPlan:

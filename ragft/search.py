@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragft import registry
 from ragft.build import AUTO, open_index, recall_of, resolve_retriever
-from ragft.context import Context, adapter_name, adapter_plan, index_plan, learning_rate, searched_adapters, seeds_of, trial_tokens
+from ragft.context import Context, adapter_name, adapter_plan, index_plan, learning_rate, searched_adapters, searched_as, seeds_of, trial_tokens
 from ragft.errors import InputError
 from ragft.finetune import DEV_EXAMPLES, build_adapter
 from ragft.progress import Advance, Watcher
@@ -61,11 +61,16 @@ def settle(context: Context, results: Iterable[SearchResult]) -> Context:
     """The context with what these searches chose in the place of what the study leaves open."""
     chosen = {found.what: found.chosen for found in results}
     passages = chosen.get(RETRIEVAL, {})
-    arms = {
-        name: _settled(arm, passages, chosen.get(adapter_name(context, arm), {}) if arm.tuning else {}) for name, arm in context.study.arms.items()
-    }
+    arms = {name: _settled(arm, passages, _found_for(context, arm, chosen)) for name, arm in context.study.arms.items()}
     changes = {"arms": arms, "chunk_tokens": passages.get("chunk_tokens", context.study.chunk_tokens)}
     return replace(context, study=context.study.model_copy(update=changes))
+
+
+def _found_for(context: Context, arm: ArmSettings, chosen: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What was chosen for the arm's training; nothing where it states its own."""
+    if not arm.tuning or arm.learning_rate is not None:
+        return {}
+    return chosen.get(searched_as(context, arm)) or chosen.get(adapter_name(context, arm), {})
 
 
 def _settled(arm: ArmSettings, passages: dict[str, Any], training: dict[str, Any]) -> ArmSettings:

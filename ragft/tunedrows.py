@@ -144,7 +144,7 @@ def _row(m: Material, arm: Arm, ambiguous: bool) -> TunedRow:
         tokens_per_second=tokens / seconds if tokens and seconds else None,
         peak_bytes=_mean(fits, "peak_bytes"),
         learning_rate=arm.learning_rate,
-        searched=m.searched is not None and any("learning_rate" in s.chosen and _is_for(m, s.arm, arm) for s in m.searched.results),
+        searched=_was_searched(m, arm),
         score=found.estimate.mean if found else None,
         low=found.low if found else None,
         high=found.high if found else None,
@@ -164,9 +164,17 @@ def abstained(m: Material, arm: str) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
+def _was_searched(m: Material, arm: Arm) -> bool:
+    """Whether a search of this run chose the arm's learning rate."""
+    found = m.searched.results if m.searched else ()
+    return any(one.chosen.get("learning_rate") == arm.learning_rate and _is_for(m, one.arm, arm) for one in found)
+
+
 def _is_for(m: Material, first: str, arm: Arm) -> bool:
-    """Whether a search made for arm `first` chose for this arm too: it has the same adapters."""
-    return any(other.name == first and other.tuning and adapters_of(other) == adapters_of(arm) for other in m.arms)
+    """Whether a search made for arm `first` chose for this arm too: it has the same adapters, or is a control for it."""
+    other = next((other for other in m.arms if other.name == first and other.tuning), None)
+    controls = other is not None and arm.control and (other.tuning, other.options) == (arm.tuning, arm.options)
+    return other is not None and (adapters_of(other) == adapters_of(arm) or controls)
 
 
 def _mean(fits: Sequence[FitReport], field: str) -> float | None:

@@ -361,6 +361,19 @@ def test_a_training_that_stands_still_is_ended_at_the_second_look(monkeypatch, o
     assert (still.state, still.value, still.curve) == ("pruned", None, ((120, 6.0), (240, 6.0)))
 
 
+def test_a_control_takes_the_rate_of_what_it_is_a_control_for(monkeypatch, tmp_path, domain_folder, tiny_model):
+    control = {"tuning": "lora", "format": "shuffled"}
+    arms = {"rag": {"retriever": "bm25", "k": 1}, "control": control, "lora": {"tuning": "lora"}, "own": {**control, "learning_rate": 0.5}}
+    monkeypatch.setattr("ragft.search.build_adapter", trained(lambda rate: [9.0, 8.0] if rate != 0.009 else [9.0, 2.0]))
+    context = prepare(study_of(domain_folder, tiny_model, arms=arms), tmp_path)
+    settled = search(context, studies.Silent())
+    found = read_searched(context.run)
+    assert found is not None and [(one.what, one.arm) for one in found.results] == [("retrieval", "rag"), ("lora qa", "lora")]
+    assert {name: arm.learning_rate for name, arm in settled.study.arms.items() if arm.tuning} == {"control": 0.009, "lora": 0.009, "own": 0.5}
+    alone = prepare(study_of(domain_folder, tiny_model, arms={"rag": arms["rag"], "control": control}), tmp_path)
+    assert search(alone, studies.Silent()).study.arms["control"].learning_rate == 0.009, "there is nothing to take it from"
+
+
 def test_a_finished_training_keeps_its_value_however_bad_it_is(monkeypatch, one_adapter):
     _, second, *_ = rows_of(monkeypatch, one_adapter, lambda rate: [9.0, 8.0, 7.0, 6.0, 5.0] if rate == 0.003 else [9.0, 8.0, 7.0, 6.0, 5.5])
     assert (second.state, second.value) == ("complete", 5.5)
