@@ -98,7 +98,7 @@ def _page(m: Material, made: Made) -> dict[str, Any]:
         "revision": revision(model),
         "licence": licence,
         "packaged": base in PACKAGED,
-        "four_bits": m.study.precision == "nf4",
+        "four_bits": m.study.base_dtype == "nf4",
         "prompt": _quoted(made.prompt),
         "exact": Markup(made.prompt.rstrip("\n")),
         "generation": Markup(", ".join(f"{key}={value!r}" for key, value in made.generation.items())),

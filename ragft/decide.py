@@ -89,8 +89,9 @@ def _about_needs(case: Case, recommend: str) -> list[str]:
 
 
 def _untrained(case: Case) -> list[str]:
-    """The arms that the verdict is not about."""
-    return [f"{arm} {why} The verdict is about the other arms." for arm in case.found.family if (why := case.facts[arm].untrained)]
+    """The arms that the verdict is not about; why stands with the arms that are ruled out."""
+    broken = [arm for arm in case.found.family if case.facts[arm].untrained]
+    return [f"{named(broken)} could not be trained, so the verdict is about the other arms."] if broken else []
 
 
 def _gates(case: Case) -> list[str]:

@@ -52,7 +52,7 @@ def export(run: Run | Path | str, arm: str, to: Path | str, *, seed: int | None 
     chosen, seed = _choose(m, arm, seed)
     if merged and not registry.lookup("tuning", str(chosen.tuning)).facts["mergeable"]:
         raise InputError(f"arm '{arm}': tuning '{chosen.tuning}' cannot be folded into the model's weights. Export the adapter: leave out --merged.")
-    if merged and m.study.precision == "nf4":
+    if merged and m.study.base_dtype == "nf4":
         raise InputError(f"arm '{arm}' answered with its base in 4 bits, and nothing is folded into that. Export the adapter: leave out --merged.")
     folder = Path(to)
     _check_free(folder)

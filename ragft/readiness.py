@@ -38,7 +38,7 @@ def _check_precision(precision: str) -> None:
 
 def _check_arm(context: Context, name: str, arm: ArmSettings) -> None:
     """What the arm needs of the domain, the embedder and the precision."""
-    if arm.tuning and context.study.precision == "nf4" and not registry.lookup("tuning", arm.tuning).facts["quantised"]:
+    if arm.tuning and context.study.base_dtype == "nf4" and not registry.lookup("tuning", arm.tuning).facts["quantised"]:
         able = ", ".join(key for key, entry in registry.entries("tuning").items() if entry.facts["quantised"])
         raise InputError(f"arm '{name}': tuning '{arm.tuning}' does not work beside a base in 4 bits (precision: nf4). Take one of: {able}.")
     if arm.tuning and not context.domain.split("train"):

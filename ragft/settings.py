@@ -18,6 +18,7 @@ from ragft.errors import InputError, MissingError, unknown
 from ragft.files import read_text
 from ragft.store import write_text
 from ragft.strict import Strict
+from ragft.types import Dtype
 
 MAX_NAME_BYTES = 200  # of the 255 that file systems allow: a run's folder has its date and key beside the name
 
@@ -78,6 +79,11 @@ class Study(Strict):
     general: str | None = None  # a folder like data/general, to measure what tuning makes the model forget
     needs: dict[str, float | bool] = Field(default_factory=dict)
     costs: Prices = Prices()
+
+    @property
+    def base_dtype(self) -> Dtype | None:
+        """The number format of the base's weights in every arm; None: what the machine answers in, and a probe for training."""
+        return "nf4" if self.precision == "nf4" else None
 
     def answering(self) -> dict[str, Any]:
         """The settings that an answer depends on; the others only re-read stored answers, in seconds.

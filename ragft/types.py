@@ -180,4 +180,4 @@ class FitReport:
     estimated_peak_bytes: int | None = None
     dev_loss: tuple[tuple[int, float], ...] = ()  # (training tokens so far, mean loss per label token of dev questions)
     dtype: Dtype = "float32"  # of the base's weights while training
-    failed: str = ""  # why there are no weights: the training came apart; then `seconds` are those until it did
+    failed: str = ""  # why there are no weights: the training came apart; then only `seconds` was measured, until it did

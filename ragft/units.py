@@ -120,8 +120,8 @@ def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Pr
 
 def training_dtype(context: Context) -> Dtype:
     """The number format of all trainings of the run: as its first training found it, also where the run goes on elsewhere."""
-    if context.study.precision == "nf4":
-        return "nf4"
+    if context.study.base_dtype:
+        return context.study.base_dtype
     path = context.run.folder / "dtype.json"
     if not path.is_file():
         from ragft.tuning.dtype import choose_dtype
@@ -184,7 +184,7 @@ def measure_adapter(context: Context, arm: ArmSettings | None, seed: int, progre
     general = load_general(Path(context.study.general)) if context.study.general else None
     asked = context.domain.sample("dev", MEASURE_QUESTIONS) or context.domain.sample("train", MEASURE_QUESTIONS)
     prompts = [closed_book(question.text, context.domain.language) for question, _ in asked]
-    dtype: Dtype | None = "nf4" if context.study.precision == "nf4" else None
+    dtype = context.study.base_dtype
     asked_of = {"model": context.model.sha256, "adapter": adapter.sha256 if adapter else None, **({"dtype": dtype} if dtype else {})}
     inputs = fingerprint({**asked_of, "general": general, "prompts": prompts})
     if is_measured(path, inputs):

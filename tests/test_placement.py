@@ -24,6 +24,19 @@ from ragft.units import Unit
 NOWHERE = ["", ""]  # two workers that see no GPU
 
 
+class Reports:
+    """What one unit said of itself."""
+
+    def __init__(self, label: str, counts: dict, lines: list):
+        self._label, self._counts, self._lines = label, counts, lines
+
+    def __call__(self, done, total):
+        self._counts[self._label] = (done, total)
+
+    def say(self, line):
+        self._lines.append((self._label, line))
+
+
 class Seen:
     """A watcher that keeps what it is told."""
 
@@ -32,15 +45,8 @@ class Seen:
 
     @contextmanager
     def unit(self, label, number, of):
-        class Report:
-            def __call__(report, done, total):  # noqa: N805
-                self.counts[label] = (done, total)
-
-            def say(report, line):  # noqa: N805
-                self.lines.append((label, line))
-
         self.begun.append((number, of, label))
-        yield Report()
+        yield Reports(label, self.counts, self.lines)
         self.ended.append(label)
 
 
