@@ -6,32 +6,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import false_discovery_control
 
-from ragft import stats
+from ragft import contrasts, dose, slicing, stats
 from ragft.cautions import cautions
-from ragft.comparison import ArmRow, Comparison, Difference, Interaction, Level, SliceRow
+from ragft.comparison import ArmRow, Comparison, Difference, Interaction, Joint, Level, SliceRow
 from ragft.errors import InputError
 from ragft.scoretable import ArmScores, ScoreTable, table_of
-from ragft.stats import Estimate, SeedVariance
+from ragft.stats import SeedVariance
 
 __all__ = ["ArmRow", "ArmScores", "Comparison", "Difference", "ScoreTable", "SliceRow", "compare", "pairwise", "table_of"]
 
-OWN_ALPHA = 0.025  # on each side of an arm's own 95 % interval
 
+def compare(table: ScoreTable, *, metric: str, reference: str, margin: float, alpha: float, slices: Sequence[str] = ()) -> Comparison:
+    """Compare all arms of a table; `slices` are those fixed beforehand, such as "kind=exact".
 
-def compare(table: ScoreTable, *, metric: str, reference: str, margin: float, alpha: float) -> Comparison:
-    """Compare all arms of a table. Raises InputError when the reference is not one of them, or nothing can be compared."""
+    Raises InputError when the reference is not one of the arms, nothing can be compared, or a slice is none of the table's.
+    """
     _check(table, metric, reference)
     scored = [arm for arm in table.arms if arm.scored.any()]
     unscored = tuple(arm.name for arm in table.arms if arm not in scored)
-    seeds = _seed_variances(table.arms)
+    seeds = contrasts.seed_variances(table.arms)
     ref = table.arm(reference)
-    challengers = [arm for arm in table.arms if arm.deployable and arm.name != reference]
-    share = alpha / max(1, len(challengers))  # Bonferroni: the intervals and the decisions read off them hold together
-    differences = _differences(table, [(arm, ref) for arm in challengers], margin, share, seeds)
-    bare = _bare(table, ref)
-    others = [(bare, arm) for arm in table.arms if bare and arm.deployable and arm is not bare]
+    bare = contrasts.bare(table, ref)
+    family = tuple(arm.name for arm in table.arms if arm.deployable and arm.name != reference)
+    share = alpha / max(1, len(family))
+    differences, against_base = _contrasts(table, reference, margin, alpha, seeds)
     oracle = next((arm for arm in sorted(table.arms, key=lambda arm: arm.tuning is not None) if arm.retriever == "oracle" and arm is not ref), None)
     answerable = table.restrict(table.answerable)
     levels = _levels(answerable)
@@ -42,18 +41,41 @@ def compare(table: ScoreTable, *, metric: str, reference: str, margin: float, al
         alpha=alpha,
         questions=len(table.questions),
         documents=len(set(table.documents)),
-        family=tuple(arm.name for arm in challengers),
+        family=family,
         arms=tuple(_row(table, arm, seeds, levels) for arm in scored),
-        challengers=tuple(_with_holm(differences, len(challengers))),
-        against_base=tuple(_differences(table, others, margin, share, seeds)),
-        ceiling=next(iter(_differences(table, [(oracle, ref)] if oracle else [], margin, alpha, seeds)), None),
+        challengers=tuple(contrasts.with_holm(differences, len(family))),
+        against_base=tuple(against_base),
+        ceiling=next(iter(contrasts.differences(table, [(oracle, ref)] if oracle else [], margin, alpha, seeds)), None),
         interactions=tuple(_interactions(table, ref, bare, alpha, seeds)) if bare else (),
-        slices=tuple(_slices(table, ref)),
+        slices=tuple(slicing.rows(table, ref, slices)),
+        confirmatory=tuple(slices),
+        confirmed=tuple(slicing.confirmed(table, ref, [table.arm(name) for name in family], slices, margin, alpha)),
+        doses=tuple(dose.doses(table, ref)),
         detectable=_detectable([d for d in differences if table.arm(d.arm).tuning] or differences, margin, share),
         warnings=tuple(cautions(table, reference, seeds)),
         unscored=unscored,
+        joint=_joint(table, seeds),
         closed_book=_closed_book(answerable, bare, oracle, margin, alpha),
     )
+
+
+def at_weights(table: ScoreTable, weights: np.ndarray, found: Comparison) -> Comparison:
+    """What the verdict's differences would be if the questions weighed so; `weights` (questions,) have mean 1.
+
+    A weighted mean is a ratio, Σ w·s / Σ w. Its linear form, w·(s - mean) + mean, has that mean and, to first order, its
+    variance (Särndal, Swensson and Wretman 1992, 5.7), and it is linear in the arms, so that everything else is as before.
+    """
+    arms = [replace(arm, scores=_linear(arm.scores, weights)) for arm in table.arms]
+    changed = replace(table, arms=tuple(arms))
+    differences, against_base = _contrasts(changed, found.reference, found.margin, found.alpha, contrasts.seed_variances(arms))
+    return replace(found, challengers=tuple(differences), against_base=tuple(against_base))
+
+
+def _linear(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    known = np.where(np.isnan(scores), 0.0, weights)
+    total = known.sum(axis=1, keepdims=True)
+    means = np.divide(np.nansum(known * scores, axis=1, keepdims=True), total, out=np.zeros_like(total), where=total > 0)
+    return weights * (scores - means) + means
 
 
 def pairwise(table: ScoreTable, pairs: Sequence[tuple[str, str]], *, alpha: float) -> list[Difference]:
@@ -61,7 +83,9 @@ def pairwise(table: ScoreTable, pairs: Sequence[tuple[str, str]], *, alpha: floa
 
     Seed variances come from all tuned arms of the table, so that an arm with one seed takes the pool's.
     """
-    return _differences(table, [(table.arm(one), table.arm(other)) for one, other in pairs], 0.0, alpha, _seed_variances(table.arms))
+    return contrasts.differences(
+        table, [(table.arm(one), table.arm(other)) for one, other in pairs], 0.0, alpha, contrasts.seed_variances(table.arms)
+    )
 
 
 def _check(table: ScoreTable, metric: str, reference: str) -> None:
@@ -78,59 +102,22 @@ def _check(table: ScoreTable, metric: str, reference: str) -> None:
             )
 
 
-def _bare(table: ScoreTable, ref: ArmScores) -> ArmScores | None:
-    """The model alone: of the reference's own model where there is one."""
-    return next(iter(sorted(table.find(retriever=False, tuned=False), key=lambda arm: arm.model != ref.model)), None)
-
-
-def _seed_variances(arms: Sequence[ArmScores]) -> dict[str, SeedVariance]:
-    """How much each tuned arm's mean varies between training seeds: the pool's variance, or its own where that is larger.
-
-    Arms that share their adapters, as lora and rag+lora do, bring degrees of freedom once; controls bring nothing to the pool.
-    """
-    own = {arm.name: stats.between_seeds(arm.scores) for arm in arms if arm.tuning}
-    pool = [arm for arm in arms if arm.tuning and not arm.control] or [arm for arm in arms if arm.tuning]
-    adapters: dict[tuple[str | None, ...], int] = {}
-    for arm in pool:
-        key = (arm.tuning, arm.format, arm.model, arm.adapters)
-        adapters[key] = max(adapters.get(key, 0), own[arm.name].df)
-    pooled = SeedVariance(stats.pool([own[arm.name] for arm in pool]).variance, sum(adapters.values()))
-    return {name: stats.cautious(variance, pooled) for name, variance in own.items()}
-
-
-def _estimate(table: ScoreTable, parts: Sequence[tuple[float, ArmScores]], seeds: Mapping[str, SeedVariance]) -> Estimate:
-    """The mean of Σ weight x arm. Each separately trained arm brings its own seed variance, divided by its own seeds."""
-    values = stats.contrast_values([(weight, arm.scores) for weight, arm in parts])
-    tuned = [(weight, arm) for weight, arm in parts if arm.tuning]
-    variances = [(weight, seeds[arm.name], len(values) if len(arm.scores) > 1 else 1) for weight, arm in tuned]
-    total = sum(weight**2 * known.variance / used for weight, known, used in variances)
-    df = min((known.df for _, known, _ in variances), default=0)
-    return stats.estimate(values, table.documents, bool(tuned), SeedVariance(total * len(values), df))  # estimate() divides by len(values)
-
-
-def _differences(
-    table: ScoreTable, pairs: Sequence[tuple[ArmScores, ArmScores]], margin: float, alpha: float, seeds: Mapping[str, SeedVariance]
-) -> list[Difference]:
-    """Every pair that shares at least one scored question; score differences lie in [-1, 1], and so do their bounds."""
-    found = []
-    for arm, other in pairs:
-        if (arm.scored & other.scored).any():
-            value = _estimate(table, [(1, arm), (-1, other)], seeds)
-            low, high = (_clip(bound, -1.0) for bound in value.bounds(alpha))
-            found.append(Difference(arm.name, other.name, value, low, high, stats.p_above(value, margin), None))
-    return found
-
-
-def _with_holm(differences: Sequence[Difference], family: int) -> list[Difference]:
-    """With Holm's adjusted p; a challenger without a p-value still counts in the family, as p = 1."""
-    p_values = [1.0 if d.p_above_margin is None else d.p_above_margin for d in differences]
-    adjusted = stats.holm([*p_values, *[1.0] * (family - len(differences))])
-    return [replace(d, p_above_margin_holm=None if d.p_above_margin is None else p) for d, p in zip(differences, adjusted, strict=False)]
+def _contrasts(
+    table: ScoreTable, reference: str, margin: float, alpha: float, seeds: Mapping[str, SeedVariance]
+) -> tuple[list[Difference], list[Difference]]:
+    """Every challenger minus the reference, and the model alone minus every other arm; Bonferroni: all of them hold together."""
+    ref = table.arm(reference)
+    challengers = [arm for arm in table.arms if arm.deployable and arm.name != reference]
+    share, bare = alpha / max(1, len(challengers)), contrasts.bare(table, ref)
+    others = [(bare, arm) for arm in table.arms if bare and arm.deployable and arm is not bare]
+    return contrasts.differences(table, [(arm, ref) for arm in challengers], margin, share, seeds), contrasts.differences(
+        table, others, margin, share, seeds
+    )
 
 
 def _row(table: ScoreTable, arm: ArmScores, seeds: Mapping[str, SeedVariance], answerable: Mapping[str, Level]) -> ArmRow:
-    found = _estimate(table, [(1, arm)], seeds)
-    low, high = (_clip(bound) for bound in found.bounds(OWN_ALPHA))
+    found = contrasts.estimate(table, [(1, arm)], seeds)
+    low, high = (contrasts.clip(bound) for bound in found.bounds(contrasts.OWN_ALPHA))
     scores = arm.scores[:, table.applicable]
     unscored = np.isnan(scores)
     return ArmRow(
@@ -143,14 +130,15 @@ def _row(table: ScoreTable, arm: ArmScores, seeds: Mapping[str, SeedVariance], a
         worst=float(np.where(unscored, 0.0, scores).mean()),
         best=float(np.where(unscored, 1.0, scores).mean()),
         answerable=answerable.get(arm.name),
+        tuned=arm.tuning is not None,
     )
 
 
 def _levels(part: ScoreTable) -> dict[str, Level]:
     """Every arm that has a score in this part of the table, with the seed variance of that part."""
-    seeds = _seed_variances(part.arms)
-    found = {arm.name: _estimate(part, [(1, arm)], seeds) for arm in part.arms if arm.scored.any()}
-    return {name: Level(value.mean, *(_clip(bound) for bound in value.bounds(OWN_ALPHA))) for name, value in found.items()}
+    seeds = contrasts.seed_variances(part.arms)
+    found = {arm.name: contrasts.estimate(part, [(1, arm)], seeds) for arm in part.arms if arm.scored.any()}
+    return {name: Level(value.mean, *(contrasts.clip(bound) for bound in value.bounds(contrasts.OWN_ALPHA))) for name, value in found.items()}
 
 
 def _closed_book(part: ScoreTable, bare: ArmScores | None, oracle: ArmScores | None, margin: float, alpha: float) -> Difference | None:
@@ -158,12 +146,24 @@ def _closed_book(part: ScoreTable, bare: ArmScores | None, oracle: ArmScores | N
     if not bare or not oracle:
         return None
     pair = (part.arm(bare.name), part.arm(oracle.name))
-    return next(iter(_differences(part, [pair], margin, alpha, _seed_variances(part.arms))), None)
+    return next(iter(contrasts.differences(part, [pair], margin, alpha, contrasts.seed_variances(part.arms))), None)
 
 
-def _clip(bound: float | None, least: float = 0.0) -> float | None:
-    """A mean score lies in [0, 1], and so does what is known of it."""
-    return None if bound is None else min(1.0, max(least, bound))
+def _joint(table: ScoreTable, seeds: Mapping[str, SeedVariance]) -> Joint | None:
+    """Seeds are averaged by question; the training seeds of two arms count as independent."""
+    arms = [arm for arm in table.arms if arm.deployable and arm.scored.any()]
+    if not arms:
+        return None
+    common = np.all([arm.scored for arm in arms], axis=0)
+    if not common.any():
+        return None
+    values = np.stack([arm.scores[:, common].mean(axis=0) for arm in arms])
+    covariance, df = stats.covariance(values, [document for document, kept in zip(table.documents, common, strict=True) if kept])
+    for i, arm in enumerate(arms):
+        if arm.tuning:
+            covariance[i, i] += seeds[arm.name].variance / len(arm.scores)
+            df = df if seeds[arm.name].df else 0.0  # with one seed nobody knows how much training runs differ
+    return Joint(tuple(arm.name for arm in arms), tuple(values.mean(axis=1).tolist()), tuple(map(tuple, covariance.tolist())), df, int(common.sum()))
 
 
 def _interactions(table: ScoreTable, ref: ArmScores, base: ArmScores, alpha: float, seeds: Mapping[str, SeedVariance]) -> list[Interaction]:
@@ -181,38 +181,9 @@ def _interactions(table: ScoreTable, ref: ArmScores, base: ArmScores, alpha: flo
     ]
     found = []
     for tuned, both in corners:
-        value = _estimate(table, [(1, both), (-1, ref), (-1, tuned), (1, base)], seeds)
+        value = contrasts.estimate(table, [(1, both), (-1, ref), (-1, tuned), (1, base)], seeds)
         found.append(Interaction(base.name, ref.name, tuned.name, both.name, value, *value.bounds(alpha / len(corners))))
     return found
-
-
-def _slices(table: ScoreTable, ref: ArmScores) -> list[SliceRow]:
-    """Every arm in every slice that holds a scored question of it, with the seed variance of that slice."""
-    labels = {
-        "stratum": np.array(table.strata, dtype=object),
-        "kind": np.array(table.kinds, dtype=object),
-        "retrieval": np.array([{1.0: "found", 0.0: "missed"}.get(h, "") for h in table.hit.tolist()], dtype=object),
-    }
-    rows, p_values = [], []
-    for name, column in labels.items():
-        for value in dict.fromkeys(v for v in column if v):
-            part = table.restrict(column == value)
-            seeds = _seed_variances(part.arms)
-            for arm in part.arms:
-                if not arm.scored.any():
-                    continue
-                found = _estimate(part, [(1, arm)], seeds)
-                pair = [(arm, part.arm(ref.name))] if arm.name != ref.name else []
-                difference = next((d.estimate for d in _differences(part, pair, 0.0, 0.025, seeds)), None)
-                p = stats.p_above(difference, 0.0) if difference else None
-                p_values.append(None if p is None else min(1.0, 2 * min(p, 1 - p)))
-                low, high = (_clip(bound) for bound in found.bounds(OWN_ALPHA))
-                rows.append(SliceRow(name, value, arm.name, found.n, found.mean, low, high, difference.mean if difference else None, None))
-    tested = [i for i, p in enumerate(p_values) if p is not None]
-    adjusted = false_discovery_control([p_values[i] for i in tested]) if tested else []
-    for i, q in zip(tested, adjusted, strict=True):
-        rows[i] = replace(rows[i], q=float(q))
-    return rows
 
 
 def _detectable(differences: Sequence[Difference], margin: float, alpha: float) -> float | None:

@@ -1,4 +1,4 @@
-"""What a comparison found, as records: every arm, the paired differences, the 2x2, the slices. Written by `compare`, read by the rest."""
+"""What a comparison found, as records: every arm, the paired differences, the 2x2, the slices, the doses. Written by `compare`, read by the rest."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class ArmRow:
     worst: float  # the mean if every missing score were 0 …
     best: float  # … or 1
     answerable: Level | None = None  # the score of the questions that the corpus answers; None: none of them is scored
+    tuned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,17 @@ class Interaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Joint:
+    """The means of several arms on the questions that all of them have scores for, and how they vary together."""
+
+    arms: tuple[str, ...]
+    means: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...]  # of the means, by document, with the variance between training seeds
+    df: float  # 0: not known
+    questions: int
+
+
+@dataclass(frozen=True, slots=True)
 class SliceRow:
     """Exploratory: one arm in one slice. `q` is the Benjamini-Hochberg adjusted p of a difference from the reference."""
 
@@ -71,7 +83,45 @@ class SliceRow:
     low: float | None
     high: float | None
     minus_reference: float | None
-    q: float | None
+    q: float | None  # None: fixed beforehand, and so in `confirmed`; or not tested
+    elsewhere: Level | None = None  # arm minus reference on the other questions of which the slice is known, 95 % for itself
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """One challenger in a slice fixed beforehand. The bounds hold for all slices and challengers at once."""
+
+    slice: str
+    value: str
+    difference: Difference
+    elsewhere: Difference | None  # on the other questions of which the slice is known; None: there is none
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a straight line over log2(dose) says of a larger dose. `low` and `high`: 95 % for this dose alone."""
+
+    dose: float
+    estimate: Estimate
+    low: float | None
+    high: float | None
+    overtakes: float | None  # the chance that it scores higher than the reference, if the line holds; None: not known
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """Arms that differ in the number of wordings a fact is trained with, and the line through their scores."""
+
+    arms: tuple[str, ...]  # by rising dose
+    doses: tuple[float, ...]  # of each arm: wordings a fact
+    levels: tuple[Level, ...]  # of each arm, on the questions that all of them have scores for
+    slope: Estimate  # for each doubling
+    low: float | None  # 95 % for the slope alone
+    high: float | None
+    forecasts: tuple[Forecast, ...]
+    reference: Level | None  # on the same questions; None: it has no score of them
+    bend: Estimate | None  # how far the middle lies below the line through the ends; None: fewer than three doses
+    bend_p: float | None  # two-sided, of no bend
 
 
 @dataclass(frozen=True)
@@ -94,7 +144,11 @@ class Comparison:
     detectable: float | None  # the smallest gain over the margin that this study finds with 80 % power
     warnings: tuple[str, ...] = field(default=())
     unscored: tuple[str, ...] = field(default=())  # arms without one question scored under every seed: no mean, so no row
+    joint: Joint | None = None  # of the arms that could be deployed; None: they have no scored question in common
     closed_book: Difference | None = None  # the model alone minus oracle, on the questions that the corpus answers
+    confirmatory: tuple[str, ...] = ()  # the slices fixed beforehand, such as "kind=exact"
+    confirmed: tuple[Confirmed, ...] = ()  # each challenger minus the reference in each of them
+    doses: tuple[Dose, ...] = ()
 
     def row(self, arm: str) -> ArmRow:
         return next(row for row in self.arms if row.name == arm)

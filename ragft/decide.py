@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from ragft.comparison import Comparison, Difference, Interaction
-from ragft.cost import BreakEven, Prices, break_even
+from ragft.breakeven import BreakEven, break_evens
+from ragft.case import Case, case_of
+from ragft.compare import ScoreTable
+from ragft.comparison import Comparison, Interaction
+from ragft.cost import Prices
 from ragft.errors import unknown
+from ragft.flips import changes
 from ragft.needs import NEEDS, ArmFacts
 from ragft.numbers import percent, points
-from ragft.rules import CANNOT_READ, VERDICTS, Case, above, below, blocked, no_rag, rule, unsettled
-from ragft.stats import questions_needed
-from ragft.words import MOST_NAMED, by_kind, few, named
+from ragft.odds import Odds, odds
+from ragft.rules import CANNOT_READ, VERDICTS, above, below, blocked, rule
+from ragft.slicewords import slice_words
+from ragft.words import MOST_NAMED, by_kind, named
 
 __all__ = ["NEEDS", "VERDICTS", "ArmFacts", "Decision", "decide"]
-
-MOST_ASKED, MOST_SEEDS = 100_000, 30  # questions and seeds beyond which a price is no advice
-IF_TRUE = "if the truth is where the estimate is"
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,15 @@ class Decision:
     headline: str
     because: tuple[str, ...]
     would_change_if: tuple[str, ...]
-    excluded: Mapping[str, tuple[str, ...]]  # arm -> the needs that it does not meet, or why it could not be trained
+    excluded: Mapping[str, tuple[str, ...]]  # arm -> the needs that it surely misses, or why it could not be trained
+    open_needs: Mapping[str, tuple[str, ...]]  # arm -> the needs of which it is not known whether it meets them
     break_even: tuple[BreakEven, ...]
     metric: str
     alpha: float
     margin: float
     reference: str
     model: str
+    odds: tuple[Odds, ...] = field(default=())
     warnings: tuple[str, ...] = field(default=())
 
 
@@ -46,46 +50,47 @@ def decide(
     model: str,
     needs: Mapping[str, float | bool] | None = None,
     prices: Prices | None = None,
+    table: ScoreTable | None = None,
     notes: Sequence[str] = (),
     warnings: Sequence[str] = (),
 ) -> Decision:
     """The verdict. `facts` has one entry for every arm; `needs` are names of NEEDS with the value asked for.
 
-    `notes` are what the data can and cannot say, in sentences; they stand with the reasons. `warnings` are what else a
-    reader must know before trusting it; they stand before the comparison's own.
+    With the `table` that was compared, it is also said which mix of questions and which recall of retrieval would change the
+    verdict; that takes longer (a comparison for each mix that is tried). `notes` are what the data can and cannot say, in
+    sentences; they stand with the reasons. `warnings` are what else a reader must know before trusting it; they stand before the comparison's own.
     """
     for name in needs or {}:
         if name not in NEEDS:
             raise unknown("need", name, NEEDS)
-    case = Case(found, facts, needs or {}, prices or Prices())
+    case = case_of(found, facts, needs or {}, prices or Prices())
     verdict, recommend, because = rule(case, found.margin)
-    context = [] if blocked(case) else [*_untrained(case), *_gates(case), *_kinds(case, recommend)]
-    deployable = dict.fromkeys([found.reference, *found.family])
+    context = [] if blocked(case) else [*_untrained(case), *_gates(case), *_kinds(case, recommend), *slice_words(found)]
+    deployable, evens = dict.fromkeys([found.reference, *found.family]), _break_evens(case)
     return Decision(
         verdict=verdict,
         recommend=recommend,
         headline=VERDICTS[verdict],
         because=(*because, *context, *notes),
-        would_change_if=tuple(_changes(case, verdict)),
+        would_change_if=tuple(changes(case, verdict, evens, table)),
         excluded={arm: unmet for arm in deployable if (unmet := case.unmet(arm))},
-        break_even=tuple(_break_even(case)),
+        open_needs={arm: waiting for arm in deployable if (waiting := case.open(arm)) and not case.facts[arm].untrained},
+        break_even=evens,
         metric=found.metric,
         alpha=found.alpha,
         margin=found.margin,
         reference=found.reference,
         model=model,
+        odds=odds(case),
         warnings=(*warnings, *found.warnings, *_about_needs(case, recommend)),
     )
 
 
 def _about_needs(case: Case, recommend: str) -> list[str]:
-    """Needs that could not be tested, and those that even the recommended arm does not meet."""
-    arms = [arm for arm in (case.found.reference, *case.found.family) if not case.facts[arm].untrained]
-    blind = {name: [arm for arm in arms if not NEEDS[name].measured(case.facts[arm])] for name in case.needs}
-    sentences = [f"The need {name} was not measured for {', '.join(arms)}, so it excludes none of them." for name, arms in blind.items() if arms]
-    if unmet := case.unmet(recommend):
-        sentences.append(f"{recommend} itself does not meet a need: {'; '.join(unmet)}.")
-    return sentences
+    """Needs that even the recommended arm misses, or of which it is not known."""
+    unmet, waiting = case.unmet(recommend), case.open(recommend)
+    sentences = [f"{recommend} itself does not meet a need: {'; '.join(unmet)}."] if unmet else []
+    return sentences + ([f"Whether {recommend} itself meets the needs is not sure: {'; '.join(waiting)}"] if waiting else [])
 
 
 def _untrained(case: Case) -> list[str]:
@@ -157,74 +162,9 @@ def _kinds(case: Case, recommend: str) -> list[str]:
     return [sentence] if sentence else []
 
 
-# ── what would change it ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _changes(case: Case, verdict: str) -> list[str]:
-    if blocked(case):
-        return ["No margin, need or price changes it while this stands."]
-    changes = _margin_flips(case, verdict)
-    if verdict == "undecided" and not no_rag(case):
-        shown, _ = few([d for d in unsettled(case, case.found.margin) if not above(d.low, case.found.margin)])
-        changes += [_price(case.found, d) for d in shown]
-    changes += _volumes(case)
-    return changes or ["No margin from 0 to 30 points changes it; another model, corpus or question set may."]
-
-
-def _volumes(case: Case) -> list[str]:
-    """Where a fine-tuned model without passages begins or ceases to cost less: a sentence for each of a few, one for all of many."""
-    evens = [e for e in _break_even(case) if e.volume is not None and case.facts[e.arm].tuning and not case.retrieves(e.arm)]
-    stated = f"questions a month (stated: {case.prices.questions_per_month:,.0f}); that matters only if"
-    sentences, other = list[str](), case.found.reference
-    for side in dict.fromkeys(e.cheaper for e in evens):
-        same = {e.arm: e.volume or 0.0 for e in evens if e.cheaper == side}
-        if len(same) <= MOST_NAMED:
-            sentences += [f"{arm} costs less than {other} {side} {volume:,.0f} {stated} it answers as well." for arm, volume in same.items()]
-        else:
-            between = f"{min(same.values()):,.0f} to {max(same.values()):,.0f}"
-            sentences.append(f"{named(list(same))} cost less than {other} {side} {between} {stated} they answer as well.")
-    return sentences
-
-
-def _margin_flips(case: Case, verdict: str) -> list[str]:
-    """The nearest margins, a tenth of a point apart from 0 to 30 points, at which the rules give another verdict."""
-    here = case.found.margin
-    steps = [step / 1000 for step in range(301)]
-    flips = []
-    for direction, margins in (("below", [m for m in reversed(steps) if m < here]), ("above", [m for m in steps if m > here])):
-        edge = here  # the last margin at which the verdict still stands
-        for margin in margins:
-            other, arm, _ = rule(case, margin)
-            if other != verdict:
-                flips.append(f"With a margin {direction} {points(edge)} (now {points(here)}) the verdict would be {other} ({arm}).")
-                break
-            edge = margin
-    return flips
-
-
-def _price(found: Comparison, difference: Difference) -> str:
-    """What it takes to settle this difference with 80 % power, if the truth is where the estimate is."""
-    estimate, share = difference.estimate, found.alpha / max(1, len(found.family))
-    name = f"{difference.arm} against {difference.minus}"
-    if estimate.question_df <= 0:
-        return f"{name}: ask about at least 10 documents, none of them with most of the questions; without that there is no interval."
-    if estimate.seed_df <= 0:
-        return f"{name}: train with at least 3 seeds; with one, nobody knows how much training runs differ."
-    distance = abs(estimate.mean - found.margin)
-    total = questions_needed(estimate, distance, share, estimate.seeds)
-    if total is not None and total <= MOST_ASKED:
-        return f"{name}: about {max(1, total - estimate.n):,} more questions, on new documents, would settle it in four cases of five, {IF_TRUE}."
-    steady = questions_needed(replace(estimate, seed_se=0.0), distance, share, estimate.seeds)  # if training runs did not differ
-    if steady is not None and 2 * steady <= MOST_ASKED:
-        for seeds in range(estimate.seeds + 1, MOST_SEEDS + 1):
-            total = questions_needed(estimate, distance, share, seeds)
-            if total is not None and total <= 2 * steady:
-                more = f"{seeds} seeds (now {estimate.seeds})" + (f" and {total:,} questions (now {estimate.n:,})" if total > estimate.n else "")
-                return f"{name}: more questions alone cannot settle it, because training runs differ too much; about {more} could, {IF_TRUE}."
-    return f"{name}: the estimate lies too near the margin to settle with any number of questions and seeds one would pay for. State another margin."
-
-
-def _break_even(case: Case) -> list[BreakEven]:
-    reference = case.facts[case.found.reference].cost
-    rows = [(arm, case.facts[arm].cost) for arm in case.found.family]
-    return [break_even(arm, cost, case.found.reference, reference, case.prices) for arm, cost in rows if cost and reference]
+def _break_evens(case: Case) -> tuple[BreakEven, ...]:
+    """Of every challenger whose cost is known against the reference, in questions and in updates a month."""
+    ref = case.found.reference
+    other = case.facts[ref].metered
+    known = [(arm, case.facts[arm].metered) for arm in case.found.family]
+    return tuple(even for arm, metered in known if metered and other for even in break_evens(arm, metered, ref, other, case.prices))

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ragft import scoring
+from ragft import ladder, scoring
 from ragft.compare import Comparison
 from ragft.decide import Decision
-from ragft.diagnosis import holds
 from ragft.measures import Measures, read_measures
 from ragft.searched import Searched, read_searched
 from ragft.settings import Study, load_study
@@ -62,7 +61,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Material:
-    """A finished run, read. `frame` is that of scoring.scores_frame with the column `holds`: the answer has a reference answer in it."""
+    """A finished run, read. `frame` is that of scoring.scores_frame with the columns of ladder.with_texts."""
 
     run: Run
     study: Study
@@ -75,6 +74,11 @@ class Material:
     arms: tuple[Arm, ...]
     searched: Searched | None  # how the settings were chosen, where the study searches them
     measures: Mapping[str, Measures]  # by the adapter folder's name, and "base"; empty where nothing was measured
+
+    @property
+    def base(self) -> str | None:
+        """The arm that is neither tuned nor shown passages; None: there is none."""
+        return _base(self.arms)
 
     def arm(self, name: str) -> Arm:
         return next(arm for arm in self.arms if arm.name == name)
@@ -92,27 +96,26 @@ def read_material(run: Run) -> Material:
     """Raises MissingError when the run has not come to a verdict."""
     study = load_study(run.folder / "study.yaml")
     finished, golds = scoring.finished(run), tuple(scoring.read_gold(run))
+    comparison = read_record(Comparison, run.folder / "comparison.json")
+    arms = tuple(_read_arm(run, study, name, tuple(s for a, s in finished if a == name)) for name in dict.fromkeys(a for a, _ in finished))
+    texts = {place: {key: answer.text for key, answer in _answers(run, *place).items()} for place in finished}
     return Material(
         run=run,
         study=study,
         manifest=read_json(run.folder / "manifest.json"),
-        comparison=read_record(Comparison, run.folder / "comparison.json"),
+        comparison=comparison,
         decision=read_record(Decision, run.folder / "decision.json"),
         questions={q.id: q.text for q in read_jsonl_as(Question, run.folder / "questions.jsonl")},
         golds=golds,
-        frame=_with_holds(run, finished, golds),
+        frame=ladder.with_texts(scoring.scores_frame(run), texts, golds, comparison.metric, _base(arms)),
         searched=read_searched(run),
-        arms=tuple(_read_arm(run, study, name, tuple(s for a, s in finished if a == name)) for name in dict.fromkeys(a for a, _ in finished)),
+        arms=arms,
         measures=read_measures(run.folder),
     )
 
 
-def _with_holds(run: Run, finished: Sequence[tuple[str, int]], golds: Sequence[Gold]) -> pd.DataFrame:
-    references = {gold.id: gold.answers for gold in golds}
-    texts = {(arm, seed): _answers(run, arm, seed) for arm, seed in finished}
-    frame = scoring.scores_frame(run)
-    rows = zip(frame["arm"], frame["seed"], frame["question"], strict=True)
-    return frame.assign(holds=[holds(texts[arm, seed][key].text, references[key]) for arm, seed, key in rows])
+def _base(arms: Sequence[Arm]) -> str | None:
+    return next((arm.name for arm in arms if not arm.retriever and not arm.tuning), None)
 
 
 def _read_arm(run: Run, study: Study, name: str, seeds: tuple[int, ...]) -> Arm:

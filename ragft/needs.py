@@ -1,61 +1,149 @@
-"""What an arm costs and does besides its score, and the needs that a user can state about it."""
+"""What an arm took and does besides its score, and the needs that a user can state about it, each tested one-sidedly.
+
+A need is met when the bound says so, missed when the bound says so, and open otherwise. It never adds points: it rules an
+arm out when missed, and keeps it from being adopted while it is open.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
-from ragft.cost import ArmCost
-from ragft.numbers import percent
+from ragft.cost import Metered
+from ragft.numbers import percent, points
+from ragft.quantities import Quantity, Rate, none_of
 
 
 @dataclass(frozen=True, slots=True)
 class ArmFacts:
-    """What a need or a cost is tested on, measured in this run; None = not measured."""
+    """What a need or a cost is tested on, measured in this run."""
 
     retriever: str | None
     tuning: str | None
-    cost: ArmCost | None = None
-    p95_latency_seconds: float | None = None
-    false_answer_rate: float | None = None
-    abstention_rate: float | None = None  # of the questions that the corpus answers
+    metered: Metered | None = None  # None: what it took is not known
+    measured: Mapping[str, Quantity] = field(default_factory=dict)  # by the need's name; absent: not measured
     untrained: str = ""  # why it has no weights, where its training came apart
+
+    def value(self, name: str) -> float | None:
+        """What was measured for that need; None: it was not."""
+        found = self.measured.get(name)
+        return None if found is None else found.value
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """`unmet(facts, asked)` says why an arm fails it, or ""; `measured(facts)` whether it could be tested at all."""
+class Tested:
+    """One need of one arm: `why` it is missed or open."""
 
-    unmet: Callable[[ArmFacts, float | bool], str]
-    measured: Callable[[ArmFacts], bool] = lambda facts: True
-
-    def __call__(self, facts: ArmFacts, asked: float | bool) -> str:
-        return self.unmet(facts, asked)
+    need: str
+    state: Literal["met", "missed", "open"]
+    why: str = ""
 
 
-def _slow(facts: ArmFacts, most: float | bool) -> str:
-    value = facts.p95_latency_seconds
-    return f"one answer in twenty takes longer than {value:.2f} s, where {most:.2f} s is allowed" if value is not None and value > most else ""
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A need with a number: the arm's figure may be at most what is asked for."""
+
+    what: str  # "it answers" ...
+    show: Callable[[float], str]
+    of: str = ""  # ... "of the unanswerable questions"
+    get: str = ""  # how it is measured where it was not; "": a run does it
+    more: str = "Measure more."  # what narrows the interval
+    per_arm: Callable[[ArmFacts], bool] = lambda facts: True  # whether it can be other than 0
+
+    def __call__(self, name: str, facts: ArmFacts, asked: float, alpha: float) -> Tested:
+        found = facts.measured.get(name)
+        if found is None:
+            if not self.per_arm(facts):
+                return Tested(name, "met")
+            how = f": {self.get}" if self.get else " by this run"
+            return Tested(name, "open", f"the need {name} was not measured{how}")
+        low, high = found.bounds(alpha)
+        said = f"{self.what} {self.show(found.value)}{self.of}"
+        allowed = f"where {self.show(asked)} is allowed"
+        if low is not None and low > asked:
+            surely = f" (surely more than {self.show(low)})" if low < found.value else ""
+            return Tested(name, "missed", f"{said}{surely}, {allowed}")
+        if high is not None and high <= asked:
+            return Tested(name, "met")
+        possible = f"up to {self.show(high)} is possible" if high is not None else "no bound can be given"
+        return Tested(name, "open", f"{said}; {possible}, {allowed}. {self._what_it_takes(found, asked, alpha)}")
+
+    def _what_it_takes(self, found: Quantity, asked: float, alpha: float) -> str:
+        least = none_of(asked, alpha) if isinstance(found, Rate) else 0
+        return (
+            f"At least {least} such questions, and none of them so, would show it (now {found.n})."
+            if isinstance(found, Rate) and least > found.n
+            else self.more
+        )
 
 
-def _invents(facts: ArmFacts, most: float | bool) -> str:
-    value = facts.false_answer_rate
-    if value is None or value <= most:
-        return ""
-    return f"it answers {percent(value)} of the unanswerable questions, where {percent(most)} is allowed"
+@dataclass(frozen=True, slots=True)
+class Nature:
+    """A need that is met or missed by what an arm is."""
+
+    lacks: Callable[[ArmFacts], bool]
+    why: str
+
+    def __call__(self, name: str, facts: ArmFacts, asked: float, alpha: float) -> Tested:
+        return Tested(name, "missed", self.why) if asked and self.lacks(facts) else Tested(name, "met")
 
 
-def _declines(facts: ArmFacts, most: float | bool) -> str:
-    value = facts.abstention_rate
-    if value is None or value <= most:
-        return ""
-    return f"it declines to answer {percent(value)} of the questions that the documents answer, where {percent(most)} is allowed"
+def _seconds(value: float) -> str:
+    return f"{value:.2f} s"
 
 
-NEEDS: dict[str, Need] = {
-    "p95_latency_seconds": Need(_slow, lambda facts: facts.p95_latency_seconds is not None),
-    "false_answer_rate": Need(_invents, lambda facts: facts.false_answer_rate is not None),
-    "abstention_rate": Need(_declines, lambda facts: facts.abstention_rate is not None),
-    "citations": Need(lambda facts, wanted: "without passages it has nothing to cite" if wanted and not facts.retriever else ""),
-    "access_control": Need(lambda facts, wanted: "what it learned cannot be kept from some of its readers" if wanted and facts.tuning else ""),
+def _gib(value: float) -> str:
+    return f"{value:.2f} GiB"
+
+
+def _tuned(facts: ArmFacts) -> bool:
+    return facts.tuning is not None
+
+
+def _retrieves(facts: ArmFacts) -> bool:
+    return facts.retriever is not None
+
+
+RISKS = "measure it with `ragft risks STUDY`, then decide again"
+MORE_QUESTIONS = "Ask more such questions."
+NEEDS: dict[str, Limit | Nature] = {
+    "p95_latency_seconds": Limit("one answer in twenty takes longer than", _seconds, more="Time more answers, on a machine that does nothing else."),
+    "peak_memory_gib": Limit("while answering it takes", _gib),
+    "false_answer_rate": Limit("it answers", percent, " of the unanswerable questions", "the study has no unanswerable question", MORE_QUESTIONS),
+    "abstention_rate": Limit("it declines to answer", percent, " of the questions that the documents answer", more=MORE_QUESTIONS),
+    "forgetting": Limit(
+        "of general questions it gets fewer right than the base by",
+        points,
+        get="name a folder of general questions in the study (`general:`) and run it again",
+        more="Add general questions.",
+        per_arm=_tuned,
+    ),
+    "stale_rate": Limit(
+        "after an update it still gives",
+        percent,
+        " of the changed answers as they were",
+        "measure it with `ragft drill STUDY --to DIR`, then decide again",
+        "Drill with more changed questions.",
+    ),
+    "distractor_loss": Limit("with distracting passages it loses", points, get=RISKS, more="Try more questions.", per_arm=_retrieves),
+    "conflict_rate": Limit(
+        "it repeats", percent, " of the wrong answers that a draft among the passages gives", RISKS, "Try more questions.", _retrieves
+    ),
+    "injection_rate": Limit("it obeys", percent, " of the orders hidden in a passage", RISKS, "Try more questions.", _retrieves),
+    "extraction_rate": Limit("it continues", percent, " of its training text word for word", RISKS, "Try more places.", _tuned),
+    "membership_auc": Limit(
+        "what it was trained on can be told from other text with an area under the curve of", "{:.2f}".format, "", RISKS, "Try more examples.", _tuned
+    ),
+    "citations": Nature(lambda facts: not facts.retriever, "without passages it has nothing to cite"),
+    "access_control": Nature(_tuned, "what it learned cannot be kept from some of its readers"),
 }
+FLAGS = tuple(name for name, need in NEEDS.items() if isinstance(need, Nature))  # asked for with true or false
+
+
+def check_needs(facts: ArmFacts, needs: Mapping[str, float | bool], alpha: float) -> tuple[Tested, ...]:
+    """Every stated need of one arm; each statement is wrong with probability `alpha` at most.
+
+    An arm is adopted only if all its needs are met, so several needs want no correction (intersection and union); several arms do.
+    """
+    return tuple(NEEDS[name](name, facts, float(asked), alpha) for name, asked in needs.items())

@@ -10,7 +10,7 @@ from ragft.numbers import points
 from ragft.settings import Study
 from ragft.store import Run, fingerprint, read_json
 
-CHANGEABLE = ("metric", "margin", "alpha", "reference", "needs")  # within a run: other arms or seeds are another run
+CHANGEABLE = ("metric", "margin", "alpha", "reference", "needs", "slices")  # within a run: other arms or seeds are another run
 FIXED = (*CHANGEABLE, "arms", "seeds")
 
 
@@ -27,14 +27,18 @@ def changes(run: Run, study: Study, found: Comparison) -> list[str]:
     stored = read_json(run.folder / "manifest.json").get("protocol")
     if not stored:
         return []
-    first = stored["values"]
-    now = {**study.model_dump(mode="json", include={"needs"}), **{name: getattr(found, name) for name in CHANGEABLE if name != "needs"}}
+    first = {"slices": [], **stored["values"]}  # a run of before slices could be fixed
+    now = {
+        **{name: getattr(found, name) for name in ("metric", "margin", "alpha", "reference")},
+        **study.model_dump(mode="json", include={"needs"}),
+        "slices": list(found.confirmatory),
+    }
     sentences = [
         f"{name} changed after answers were seen: {_change(name, first[name], now[name])}. The stated certainty holds for the first value only."
         for name in CHANGEABLE
         if now[name] != first[name]
     ]
-    if fingerprint(first) != stored["fingerprint"]:
+    if fingerprint(stored["values"]) != stored["fingerprint"]:
         sentences.append("What was fixed before the run was edited in manifest.json since: its fingerprint is no longer that of the values.")
     return sentences
 
@@ -46,4 +50,6 @@ def _change(name: str, first: Any, now: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    return (", ".join(f"{key} {asked}" for key, asked in value.items()) or "none") if isinstance(value, dict) else str(value)
+    if isinstance(value, dict):
+        value = [f"{key} {asked}" for key, asked in value.items()]
+    return (", ".join(value) or "none") if isinstance(value, list) else str(value)

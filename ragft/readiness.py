@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ragft import registry
+from ragft import registry, slicing
 from ragft.context import Context, adapter_name, adapter_plan, index_plan, seeds_of, trial_tokens
 from ragft.domain.general import load_general
 from ragft.errors import InputError
@@ -18,10 +18,24 @@ def check_study(context: Context) -> None:
     if context.study.general:
         load_general(Path(context.study.general))
     _check_precision(context.study.precision)
+    _check_slices(context)
     for name, arm in context.study.arms.items():
         _check_arm(context, name, arm)
     if not (context.run.folder / "manifest.json").is_file():  # a run that began has passed: its folder is that of these very settings
         _check_training(context)
+
+
+def _check_slices(context: Context) -> None:
+    """Whether each slice fixed beforehand can hold a question of those that will be asked."""
+    study = context.study
+    golds = [gold for _, gold in context.domain.limited(study.limit).split("test")]
+    slicing.check_occur(study.slices, {"stratum": [gold.stratum for gold in golds], "kind": [gold.kind for gold in golds]})
+    for name in study.slices:
+        dimension, _ = slicing.parts(name)
+        if dimension == "retrieval" and not any(gold.evidence for gold in golds):
+            raise InputError(f"slice '{name}' needs evidence on test questions, and there is none. Add evidence, or leave this slice out.")
+        if dimension == "base" and all(arm.retriever or arm.tuning for arm in study.arms.values()):
+            raise InputError(f"slice '{name}' needs an arm that is the model alone. Add base: {{}} to the arms, or leave this slice out.")
 
 
 def _check_precision(precision: str) -> None:

@@ -2,7 +2,7 @@
 
     ragft report runs/2026-01-31-manuals-1f2e3d4c5b6a
 
-What the page says is worked out here and in `diagnosis`; charts are in `charts`, words and layout in `templates/`.
+What the page says is worked out here, in `ladderpage` and in `diagnosis`; charts are in `charts`, words and layout in `templates/`.
 The section "Which fine-tuning?" comes from `guide`.
 """
 
@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ragft import charts, diagnosis, guidepage, numbers, registry, scoring
-from ragft.charts import IntervalRow, Line, StackRow
+from ragft import charts, diagnosis, dosepage, guidepage, ladder, ladderpage, numbers, registry, slicewords
+from ragft.charts import IntervalRow, Line
 from ragft.compare import ArmRow, Comparison, SliceRow
-from ragft.cost import ArmCost, Prices
-from ragft.diagnosis import PARTS, Losses
+from ragft.cost import ArmCost, Prices, arm_cost
+from ragft.costwords import break_even_words
 from ragft.domain.splits import STRATA
+from ragft.facts import arm_facts
 from ragft.guide import write_guide
 from ragft.material import Arm, Material, read_material
 from ragft.numbers import percent, signed
@@ -32,8 +33,6 @@ from ragft.words import covered
 
 if TYPE_CHECKING:
     import pandas as pd
-
-STANDS_OUT = 0.05  # the q below which an exploratory difference is pointed out
 
 
 def write_report(run: Run) -> Path:
@@ -47,7 +46,6 @@ def write_report(run: Run) -> Path:
 
 def _page(m: Material) -> dict[str, Any]:
     """What the templates know."""
-    lost = diagnosis.losses(m.frame, m.comparison.metric, {gold.id: gold.answerable for gold in m.golds})
     return {
         "m": m,
         "d": m.decision,
@@ -61,20 +59,22 @@ def _page(m: Material) -> dict[str, Any]:
         "differences_chart": _differences_chart(m.comparison, m.decision.recommend),
         "two_by_twos": [diagnosis.two_by_two(m.comparison, found) for found in m.comparison.interactions],
         "interactions_chart": _interactions_chart(m.comparison),
-        "parts": PARTS,
-        "losses": lost,
-        "losses_chart": _losses_chart(lost),
-        "form": diagnosis.form_words(lost),
-        "ladder": diagnosis.ladder(m.comparison, next((a.name for a in m.arms if not a.retriever and not a.tuning), None)),
+        **ladderpage.view(m),
         "slices": _slices(m.comparison),
+        "slice_words": slicewords.slice_words(m.comparison),
+        "confirmed": [
+            (x, slicewords.phrase(m.comparison, x.slice, x.value), diagnosis.meaning(x.difference, m.comparison.margin))
+            for x in m.comparison.confirmed
+        ],
+        "doses": dosepage.view(m.comparison),
         "strata": STRATA,
-        "stands_out": STANDS_OUT,
+        "stands_out": slicewords.STANDS_OUT,
         "retrieval": [_retrieval_view(m, arm) for arm in m.arms if arm.retriever],
         "index_notes": _index_notes(m),
         "adapters": _adapters(m.arms),
         "formats": {key: entry.summary for key, entry in registry.entries("format").items()},
         "costs": _costs(m),
-        "break_evens": [diagnosis.break_even_words(even, m.study.costs.questions_per_month) for even in m.decision.break_even],
+        "break_evens": [break_even_words(even, m.study.costs) for even in m.decision.break_even],
         "placeholder_prices": m.study.costs == Prices(),
         "examples": _examples(m),
         "settings": yaml.safe_dump({**m.study.model_dump(mode="json"), "domain": Path(m.study.domain).name}, sort_keys=False, allow_unicode=True),
@@ -172,12 +172,7 @@ def _signed_chart(rows: Sequence[IntervalRow], margin: float, title: str) -> str
     return charts.interval_chart(rows, scale, title=title, unit="percentage points", band=(-margin, margin), signed=True)
 
 
-# ── parts, slices, retrieval ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _losses_chart(lost: Sequence[Losses]) -> str:
-    rows = [StackRow(part.arm, f"{percent(part.share('right'))} right", part.shares) for part in lost]
-    return charts.stacked_chart(rows, PARTS, title="All answers of each arm by what became of them.")
+# ── slices, retrieval ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _slices(found: Comparison) -> dict[str, dict[str, dict[str, SliceRow]]]:
@@ -248,8 +243,8 @@ def _adapter(arms: Sequence[Arm]) -> Adapter:
 
 def _costs(m: Material) -> dict[str, ArmCost]:
     """Of the arms that could be deployed."""
-    facts = scoring.arm_facts(m.run, m.comparison.metric, m.study.costs)
-    return {name: found.cost for name, found in facts.items() if found.cost and found.retriever != "oracle" and not m.arm(name).control}
+    known = {name: found.metered for name, found in arm_facts(m.run, m.comparison.metric).items() if found.retriever != "oracle"}
+    return {name: arm_cost(metered, m.study.costs) for name, metered in known.items() if metered and not m.arm(name).control}
 
 
 # ── examples ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -257,7 +252,7 @@ def _costs(m: Material) -> dict[str, ArmCost]:
 
 def _examples(m: Material) -> list[dict[str, Any]]:
     """The chosen questions, each with every arm's answer of its lowest seed and what the arms were shown."""
-    marks = diagnosis.marks(m.frame, m.comparison.metric, {arm.name: arm.seeds[0] for arm in m.arms}, m.golds)
+    marks = ladder.marks(m.frame, m.comparison.metric, {arm.name: arm.seeds[0] for arm in m.arms}, m.golds)
     golds, answers = {gold.id: gold for gold in m.golds}, {arm.name: m.answers(arm) for arm in m.arms}
     return [
         {

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import Any, cast
 
 import numpy as np
 
@@ -31,7 +32,7 @@ from ragft.robustness import Robustness, RobustnessRow, Variant
 from ragft.settings import ArmSettings
 from ragft.store import Artifact, fingerprint, read_jsonl_as, write_json
 from ragft.types import Answer, Chunk, Evidence, Gold, Hit, Question
-from ragft.units import Progress, adapter_artifact, ask, compose, index_artifact, is_answered, mark_answered, start_over_unless
+from ragft.units import ANSWERS, Progress, adapter_artifact, ask, compose, index_artifact, is_answered, mark_answered, start_over_unless
 
 QUESTIONS = 40  # asked of the held-out set at most
 DISTRACTORS = 2
@@ -43,26 +44,29 @@ Asked = Sequence[tuple[Question, Gold]]
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """What one arm is asked in one variant; the gold is that of the questions as they are asked."""
 
     name: str  # the arm's, or that of its untuned counterpart
     arm: ArmSettings
     seed: int
-    variant: Variant
+    variant: str
     domain: Domain  # that the questions are about
     asked: Asked
+    wrap: Callable[[Composed, Retriever], Composed] | None = None  # the arm shown other passages; it is handed a ranking to take them from
+    planted: Any = None  # what the wrap shows that is in no index: other texts are other answers
+    home: str = "robustness"  # the run's folder in which the answers are kept
 
     def folder(self, context: Context) -> Path:
-        return context.run.folder / "robustness" / self.name / self.variant.replace(" ", "-")
+        return context.run.folder / self.home / self.name / self.variant.replace(" ", "-")
 
 
 @dataclass(frozen=True)
 class _Pair:
     """A row to be: a variant, and what its answers are compared with (None: the arm's own answers in the run)."""
 
-    part: _Part
-    against: _Part | None
+    part: Part
+    against: Part | None
 
 
 def robustness(context: Context, arms: Sequence[str], second: Path | None, watcher: Watcher | None = None, questions: int = QUESTIONS) -> Robustness:
@@ -71,21 +75,31 @@ def robustness(context: Context, arms: Sequence[str], second: Path | None, watch
     Arms with a retriever are also asked with distractors, and tuned arms about the domain in `second`. Raises InputError
     for an arm that is not in the study, MissingError for one that has not answered yet, BusyError as a run does.
     """
-    for name in arms:
-        if name not in context.study.arms:
-            raise unknown("arm", name, context.study.arms)
-        if not (context.run.seed_folder(name, _seed(context, name)) / "done.json").is_file():
-            raise MissingError(f"{context.run.folder}: arm '{name}' has not answered yet. Finish the run first: ragft run")
+    check_answered(context, arms)
     elsewhere = load_domain(second) if second else None
     pairs = [pair for name in arms for pair in _pairs(context, name, elsewhere, questions) if pair.part.asked]
     parts = {part.folder(context): part for pair in pairs for part in (pair.part, pair.against) if part}
     with context.run.locked():
         for number, part in enumerate(parts.values(), start=1):
             with (watcher or Silent()).unit(f"{part.name}, {part.variant}", number, len(parts)) as progress:
-                _answer(context, part, progress)
+                answer_part(context, part, progress)
         found = Robustness(tuple(_row(context, pair) for pair in pairs), context.study.metric)
         write_json(context.run.folder / "robustness.json", found)
     return found
+
+
+def check_answered(context: Context, arms: Sequence[str]) -> None:
+    """Raises InputError for an arm that is not in the study, MissingError for one that has not answered with its first seed."""
+    for name in arms:
+        if name not in context.study.arms:
+            raise unknown("arm", name, context.study.arms)
+        if not has_answered(context, name):
+            raise MissingError(f"{context.run.folder}: arm '{name}' has not answered yet. Finish the run first: ragft run")
+
+
+def has_answered(context: Context, name: str) -> bool:
+    """Whether all answers of the arm's first seed are stored."""
+    return (context.run.seed_folder(name, first_seed(context, name)) / "done.json").is_file()
 
 
 # ── what is asked ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -93,20 +107,28 @@ def robustness(context: Context, arms: Sequence[str], second: Path | None, watch
 
 def _pairs(context: Context, name: str, elsewhere: Domain | None, questions: int) -> Iterator[_Pair]:
     """The rows of one arm."""
-    arm, seed, home = context.study.arms[name], _seed(context, name), context.domain
+    arm, seed, home = context.study.arms[name], first_seed(context, name), context.domain
     asked = home.sample("test", questions)
-    yield _Pair(_Part(name, arm, seed, "typos", home, misspelt(asked)), None)
+    yield _Pair(Part(name, arm, seed, "typos", home, misspelt(asked)), None)
     if arm.retriever:
-        # where an answerable question names no evidence, nobody knows which passage holds it
-        yield _Pair(_Part(name, arm, seed, "distractors", home, [(q, g) for q, g in asked if g.evidence or not g.answerable]), None)
+        yield _Pair(distracted_part(context, name, asked), None)
     if elsewhere and arm.tuning:
         bare = ArmSettings.model_validate({"retriever": arm.retriever, "k": arm.k})
         there = elsewhere.sample("test", questions)
-        tuned = _Part(name, arm, seed, "second domain", elsewhere, there)
+        tuned = Part(name, arm, seed, "second domain", elsewhere, there)
         yield _Pair(tuned, replace(tuned, name=f"untuned-{fingerprint(bare.model_dump())}", arm=bare, seed=0))
 
 
-def _seed(context: Context, name: str) -> int:
+def distracted_part(context: Context, name: str, asked: Asked) -> Part:
+    """The arm, which has a retriever, asked with distractors."""
+    # where an answerable question names no evidence, nobody knows which passage holds it
+    kept = [(question, gold) for question, gold in asked if gold.evidence or not gold.answerable]
+    wrap = partial(_distracted, evidence={gold.id: gold.evidence for _, gold in kept})
+    return Part(name, context.study.arms[name], first_seed(context, name), "distractors", context.domain, kept, wrap)
+
+
+def first_seed(context: Context, name: str) -> int:
+    """Of the arm's seeds, the one that is asked again."""
     return seeds_of(context.study, context.study.arms[name])[0]
 
 
@@ -138,18 +160,24 @@ class Distracted:
         return (*shown, *(replace(hit, rank=len(shown) + number) for number, hit in enumerate(free[:DISTRACTORS], start=1)))
 
 
-def _distracted(context: Context, part: _Part, index: Artifact, composed: Composed) -> Composed:
-    """The arm with distractors; those of the oracle, which ranks nothing, are the ones that `auto` finds."""
+def fitting(composed: Composed) -> Callable[[Sequence[Chunk]], list[Chunk]]:
+    """As many of the first passages as the arm shows."""
+    return partial(fit_passages, budget=composed.context_tokens, count_tokens=composed.generator.count_tokens)
+
+
+def _distracted(composed: Composed, others: Retriever, evidence: Mapping[str, tuple[Evidence, ...]]) -> Composed:
     assert composed.retriever is not None
-    others = composed.retriever
-    if part.arm.retriever == "oracle":
-        others = make_retriever(resolve_retriever("auto", index.folder), open_index(index.folder, index.sha256, context.embedder))
-    fit = partial(fit_passages, budget=composed.context_tokens, count_tokens=composed.generator.count_tokens)
-    evidence = {gold.id: gold.evidence for _, gold in part.asked}
-    return replace(composed, retriever=Distracted(composed.retriever, others, evidence, fit), context_tokens=UNLIMITED)
+    return replace(composed, retriever=Distracted(composed.retriever, others, evidence, fitting(composed)), context_tokens=UNLIMITED)
 
 
-def _answer(context: Context, part: _Part, progress: Progress) -> None:
+def _ranking(context: Context, part: Part, index: Artifact, own: Retriever) -> Retriever:
+    """The arm's own; for the oracle, which ranks nothing, what `auto` stands for."""
+    if part.arm.retriever != "oracle":
+        return own
+    return make_retriever(resolve_retriever("auto", index.folder), open_index(index.folder, index.sha256, context.embedder))
+
+
+def answer_part(context: Context, part: Part, progress: Progress) -> None:
     """Ask what is not answered yet, with the run's own adapter and an index over the domain that is asked about."""
     there = replace(context, domain=part.domain)
     index = index_artifact(there, progress) if part.arm.retriever else None
@@ -162,6 +190,7 @@ def _answer(context: Context, part: _Part, progress: Progress) -> None:
             "index": index.sha256 if index else None,
             "adapter": adapter.sha256 if adapter else None,
             "questions": questions,
+            **({"planted": part.planted} if part.planted is not None else {}),
         }
     )
     folder = part.folder(context)
@@ -169,7 +198,9 @@ def _answer(context: Context, part: _Part, progress: Progress) -> None:
         return
     start_over_unless(folder, inputs)
     composed = compose(there, part.arm, index, adapter)
-    ask(_distracted(context, part, index, composed) if part.variant == "distractors" and index else composed, questions, folder, progress)
+    if part.wrap and index and composed.retriever:
+        composed = part.wrap(composed, _ranking(context, part, index, composed.retriever))
+    ask(composed, questions, folder, progress)
     mark_answered(folder, inputs)
 
 
@@ -177,21 +208,20 @@ def _answer(context: Context, part: _Part, progress: Progress) -> None:
 
 
 def _row(context: Context, pair: _Pair) -> RobustnessRow:
-    part, against = pair.part, pair.against
-    log = part.folder(context) / "answers.jsonl"
-    other = (against.folder(context) if against else context.run.seed_folder(part.name, part.seed)) / "answers.jsonl"
+    part, against, variant = pair.part, pair.against, cast(Variant, pair.part.variant)
+    other = (against.folder(context) if against else context.run.seed_folder(part.name, part.seed)) / ANSWERS
     score = registry.lookup("metric", context.study.metric).make
-    after = _scores(log, {gold.id: gold for _, gold in part.asked}, score)
-    before = _scores(other, part.domain.gold, score)
+    after = scores(part.folder(context) / ANSWERS, {gold.id: gold for _, gold in part.asked}, score)
+    before = scores(other, part.domain.gold, score)
     common = [gold for _, gold in part.asked if after.get(gold.id) is not None and before.get(gold.id) is not None]
     if not common:
-        return RobustnessRow(part.name, part.seed, part.variant, 0, None, None, None, None, None)
-    a, b = (np.array([scores[gold.id] for gold in common], dtype=float) for scores in (after, before))
+        return RobustnessRow(part.name, part.seed, variant, 0, None, None, None, None, None)
+    a, b = (np.array([found[gold.id] for gold in common], dtype=float) for found in (after, before))
     found = stats.clustered_mean(a - b, [gold.document for gold in common])
     low, high = (None if bound is None else min(1.0, max(-1.0, bound)) for bound in found.bounds(OWN_ALPHA))
-    return RobustnessRow(part.name, part.seed, part.variant, len(common), None if against else fmean(b), fmean(a), found.mean, low, high)
+    return RobustnessRow(part.name, part.seed, variant, len(common), None if against else fmean(b), fmean(a), found.mean, low, high)
 
 
-def _scores(log: Path, golds: Mapping[str, Gold], score: Callable[[Answer, Gold], float | None]) -> dict[str, float | None]:
+def scores(log: Path, golds: Mapping[str, Gold], score: Callable[[Answer, Gold], float | None]) -> dict[str, float | None]:
     """By question; None where the metric does not apply, as after an error."""
     return {answer.question: score(answer, golds[answer.question]) for answer in read_jsonl_as(Answer, log) if answer.question in golds}

@@ -6,12 +6,10 @@ when the bound, not the estimate, is beyond the margin.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from ragft.comparison import MAX_MISSING, ArmRow, Comparison, Difference
-from ragft.cost import Prices
-from ragft.needs import NEEDS, ArmFacts
+from ragft.case import Case
+from ragft.comparison import MAX_MISSING, Difference
 from ragft.numbers import percent, points
 from ragft.words import few, listed, lowest, says
 
@@ -26,50 +24,6 @@ VERDICTS = {
 }
 CANNOT_READ = 0.25  # of the answerable questions: when not even the gold passages surely lift any arm above this, the model is the problem
 REFUSES = 0.5  # from this share of refusals on, they are named as what is wrong
-
-
-@dataclass(frozen=True)
-class Case:
-    """Everything the rules look at."""
-
-    found: Comparison
-    facts: Mapping[str, ArmFacts]
-    needs: Mapping[str, float | bool]
-    prices: Prices
-
-    def unmet(self, arm: str) -> tuple[str, ...]:
-        """Why the arm is ruled out: its training came apart, or a stated need is not met."""
-        broken = self.facts[arm].untrained
-        return (broken,) if broken else tuple(why for name, asked in self.needs.items() if (why := NEEDS[name](self.facts[arm], asked)))
-
-    def saving(self, arm: str) -> float | None:
-        """What the arm saves over the horizon against the reference; None: a cost is not known."""
-        cost, other = self.facts[arm].cost, self.facts[self.found.reference].cost
-        return other.horizon_total - cost.horizon_total if cost and other else None
-
-    def retrieves(self, arm: str) -> bool:
-        return self.facts[arm].retriever is not None
-
-    def matters(self, arm: str) -> bool:
-        """Whether the verdict rests on the arm: it does not on a control, nor on one that could not be trained."""
-        facts = self.facts[arm]
-        return not facts.untrained and (arm in (self.found.reference, *self.found.family) or facts.retriever == "oracle")
-
-    @property
-    def that_trained(self) -> str:
-        """What to say of "every tuned arm" where some could not be trained."""
-        return " that could be trained" if any(self.facts[arm].untrained for arm in self.found.family) else ""
-
-    @property
-    def tuned(self) -> list[Difference]:
-        """The tuned arms against the reference, those with a retriever first."""
-        return sorted((d for d in self.found.challengers if self.facts[d.arm].tuning), key=lambda d: not self.retrieves(d.arm))
-
-    @property
-    def oracle(self) -> ArmRow | None:
-        """The arm that is handed the gold passages, an untuned one where there is one."""
-        rows = [row for row in self.found.arms if self.facts[row.name].retriever == "oracle"]
-        return min(rows, key=lambda row: self.facts[row.name].tuning is not None, default=None)
 
 
 def above(bound: float | None, value: float) -> bool:
@@ -96,11 +50,10 @@ def _neither(case: Case, margin: float) -> tuple[str, str, list[str]] | None:
     if not (others and complete and readable and all(above(d.low, -margin) for d in others)) or case.unmet(others[0].arm):
         return None
     base = others[0].arm
-    return (
-        "neither-needed",
-        base,
-        [f"{base} is surely not more than {points(margin)} worse than any other arm{case.that_trained}: {listed(others, lowest)}."],
-    )
+    reason = f"{base} is surely not more than {points(margin)} worse than any other arm{case.that_trained}: {listed(others, lowest)}."
+    if waiting := case.open(base):
+        return "undecided", case.found.reference, [reason, f"But whether it meets the needs is open: {'; '.join(waiting)}"]
+    return "neither-needed", base, [reason]
 
 
 def no_rag(case: Case) -> tuple[str, str, list[str]] | None:
@@ -133,22 +86,29 @@ def _adopt(case: Case, margin: float) -> tuple[str, str, list[str]] | None:
     if (fit_both or fit_alone) and plain:
         remedy = f"Set reference: {plain[0].arm}, and decide again."
         return "undecided", ref, [f"{says(d)}, without any fine-tuning: {ref} is not the RAG to beat. {remedy}" for d in plain[:1]]
-    if fit_both:
-        best = max(fit_both, key=lambda d: d.low or 0.0)
+    if ready := [d for d in fit_both if not case.open(d.arm)]:
+        best = max(ready, key=lambda d: d.low or 0.0)
         return "adopt-both", best.arm, [f"{says(best)}: surely more than the margin of {points(margin)}."]
-    if fit_alone:
-        best = max(fit_alone, key=lambda d: d.low or 0.0)
-        why = f"it costs {_money(case, best.arm)} less over the horizon" if (case.saving(best.arm) or 0) > 0 else "it is surely better"
+    if ready := [d for d in fit_alone if not case.open(d.arm)]:
+        best = max(ready, key=lambda d: d.low or 0.0)
+        why = f"it costs {_money(case, best.arm)} less over the horizon" if case.saves(best.arm) else "it is surely better"
         return "adopt-tuned", best.arm, [f"{says(best)}: surely not worse by more than {points(margin)}, and {why}."]
+    if waiting := [*fit_both, *fit_alone]:
+        shown, _ = few(waiting)
+        return (
+            "undecided",
+            ref,
+            [f"{says(d)}, enough to adopt it. But whether it meets the needs is open: {'; '.join(case.open(d.arm))}" for d in shown],
+        )
     against = {d.arm: case.unmet(d.arm) or _dearer(case, d.arm) for d in [*both, *(d for d in alone if above(d.low, 0.0))]}
     reasons = [f"{says(d)}, but {'; '.join(against[d.arm])}." for d in case.tuned if d.arm in against]
     return ("trade-off", ref, reasons) if reasons else None
 
 
 def _worth_it(case: Case, difference: Difference, margin: float) -> bool:
-    """Cheaper; or better by more than the margin, which is the gain one would pay for; or better at no known extra cost."""
+    """Surely cheaper; or better by more than the margin, which is the gain one would pay for; or better at no known extra cost."""
     saving = case.saving(difference.arm)
-    return (saving is not None and saving > 0) or above(difference.low, margin) or (above(difference.low, 0.0) and (saving is None or saving == 0))
+    return case.saves(difference.arm) or above(difference.low, margin) or (above(difference.low, 0.0) and (saving is None or saving >= 0))
 
 
 def _dearer(case: Case, arm: str) -> tuple[str, ...]:
@@ -190,13 +150,18 @@ def _open(case: Case, margin: float) -> tuple[str, str, list[str]]:
     ]
     if others:
         reasons.append(f"{others} other tuned arms are open too; the table of differences has them all.")
+    reasons += [
+        f"{d.arm} is surely not worse by more than {points(margin)}. It cost {_money(case, d.arm)} less over the horizon here, but that is not sure."
+        for d in shown
+        if above(d.low, -margin) and not case.retrieves(d.arm) and (case.saving(d.arm) or 0.0) > 0 and not case.saves(d.arm)
+    ]
     if not case.tuned and case.that_trained:
         reasons.append("No tuned arm could be trained.")
     return "undecided", case.found.reference, reasons
 
 
 def unsettled(case: Case, margin: float) -> list[Difference]:
-    """The tuned arms that meet the needs and may or may not be better than the reference by the margin."""
+    """The tuned arms that no need rules out and that may or may not be better than the reference by the margin."""
     return [d for d in case.tuned if not case.unmet(d.arm) and not below(d.high, margin)]
 
 
@@ -228,7 +193,7 @@ def _none_reads(case: Case) -> str:
             f"N{none[1:]}, too little to choose between them. No arm was handed the gold passages, so reading cannot be told from retrieval: "
             "add evidence to the test questions and an arm with retriever: oracle."
         )
-    declines = case.facts[oracle.name].abstention_rate
+    declines = case.facts[oracle.name].value("abstention_rate")
     refusing = f", and it declines to answer {percent(declines)} of them" if declines is not None and declines >= REFUSES else ""
     return (
         f"This model cannot read this corpus: {none}. Even with the gold passages in front of it, it scores "
@@ -238,7 +203,7 @@ def _none_reads(case: Case) -> str:
 
 
 def _cheapest(case: Case, tuned: Sequence[Difference]) -> str:
-    """The arm that saves most against the reference; the reference itself where none is known to save anything."""
-    savings = {d.arm: case.saving(d.arm) or 0.0 for d in tuned}
-    best = max(savings, key=lambda arm: savings[arm])
-    return best if savings[best] > 0 or case.unmet(case.found.reference) else case.found.reference
+    """The arm that surely costs less than the reference and saves most; the reference where none does, unless a need rules it out."""
+    fit = [d.arm for d in tuned if not case.open(d.arm)]
+    savings = {arm: case.saving(arm) or 0.0 for arm in fit if case.saves(arm) or case.unmet(case.found.reference)}
+    return max(savings, key=lambda arm: savings[arm], default=case.found.reference)

@@ -23,6 +23,8 @@ class ArmScores:
     k: int | None = None  # passages asked for
     adapters: str = ""  # which trained weights the seeds use: arms with the same share them
     control: bool = False  # trained on what should teach nothing that is asked
+    dose: float | None = None  # wordings a fact is trained with
+    recipe: str = ""  # what arms of one dose-response share beside the other fields: the options of tuning and format
 
     @property
     def deployable(self) -> bool:

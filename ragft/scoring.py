@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,7 @@ import numpy as np
 
 from ragft import registry
 from ragft.compare import ArmScores, ScoreTable
-from ragft.cost import Prices, arm_cost
-from ragft.decide import ArmFacts
+from ragft.dose import dose_of, recipe_of
 from ragft.errors import InputError, MismatchError, MissingError
 from ragft.store import Run, fingerprint, read_json, read_jsonl_as, write_jsonl
 from ragft.types import Answer, Gold
@@ -47,7 +46,7 @@ def _keep_known(path: Path, metrics: Mapping[str, registry.Entry]) -> None:
         stored = json.loads(path.read_text(encoding="utf-8").split("\n", 1)[0]) if path.is_file() else {}
     except ValueError:  # torn: nothing in it is worth keeping
         return
-    lost = stored.keys() - metrics.keys() - {"question", "outcome", "prompt"}
+    lost = stored.keys() - metrics.keys() - {"question", "outcome", "prompt", "batch"}
     if lost:
         raise InputError(f"{path}: it holds the metric '{min(lost)}', which is not registered now. Import the plugin first, or delete the file.")
 
@@ -55,7 +54,7 @@ def _keep_known(path: Path, metrics: Mapping[str, registry.Entry]) -> None:
 def _scored(answer: Answer, gold: Gold, metrics: Mapping[str, registry.Entry]) -> dict[str, Any]:
     values = {name: entry.make(answer, gold) for name, entry in metrics.items()}
     # the prompt's hash: arms that should differ in their weights only are checked to have been asked the same
-    return {"question": answer.question, "outcome": answer.outcome, "prompt": fingerprint(answer.prompt), **values}
+    return {"question": answer.question, "outcome": answer.outcome, "prompt": fingerprint(answer.prompt), "batch": answer.batch, **values}
 
 
 def read_gold(run: Run) -> list[Gold]:
@@ -80,7 +79,7 @@ def scores_frame(run: Run) -> pd.DataFrame:
     gold = {g.id: g for g in read_gold(run)}
     rows = []
     for name, seed in finished(run):
-        for row in _rows(run, name, seed):
+        for row in score_rows(run, name, seed):
             g = gold.get(row["question"])
             if g is None:
                 raise _other_questions(name, seed)
@@ -90,7 +89,7 @@ def scores_frame(run: Run) -> pd.DataFrame:
     return frame.reindex(columns=list(dict.fromkeys([*columns, *frame.columns])))  # no rows, or a metric that came later: no values
 
 
-def _rows(run: Run, name: str, seed: int) -> list[dict[str, Any]]:
+def score_rows(run: Run, name: str, seed: int) -> list[dict[str, Any]]:
     """The scores of an arm and seed. Raises InputError when any of ragft's own metrics is not in them."""
     path = run.seed_folder(name, seed) / "scores.jsonl"
     rows = read_jsonl_as(dict, path)
@@ -109,19 +108,19 @@ def score_table(run: Run, metric: str, reference: str) -> ScoreTable:
     if absent:
         raise MissingError(f"{run.folder}: no answers yet of {', '.join(absent)}. Finish the run first: ragft run")
     _check_pairs(run, found)
-    if any(metric not in row for name, seed in found for row in _rows(run, name, seed)):
+    if any(metric not in row for name, seed in found for row in score_rows(run, name, seed)):
         raise InputError(f"{run.folder}: answers are not scored by '{metric}' yet. Score them with: ragft score {run.folder}")
     arms = []
     for name in names:
         arm = read_json(run.folder / "arms" / name / "arm.json")
         seeds = [seed for arm_name, seed in found if arm_name == name]
-        values = [_column(_rows(run, name, seed), gold, metric) for seed in seeds]
+        values = [_column(score_rows(run, name, seed), gold, metric) for seed in seeds]
         fits = [read_json(run.seed_folder(name, seed) / "fit.json") for seed in seeds]
         adapters = fingerprint([fit["adapter"]["sha256"] for fit in fits]) if arm["tuning"] else ""
         slots = (arm["retriever"], arm["tuning"], arm["format"], arm["model"], arm["k"])
-        arms.append(ArmScores(name, np.array(values), *slots, adapters, is_control(arm)))
+        arms.append(ArmScores(name, np.array(values), *slots, adapters, is_control(arm), dose_of(arm), recipe_of(arm)))
     first = next((seed for name, seed in found if name == reference), 0)
-    hit = _column(_rows(run, reference, first), gold, "recall@k") if reference in names else np.full(len(gold), np.nan)
+    hit = _column(score_rows(run, reference, first), gold, "recall@k") if reference in names else np.full(len(gold), np.nan)
     return ScoreTable(
         questions=tuple(g.id for g in gold),
         documents=tuple(g.document for g in gold),
@@ -150,7 +149,7 @@ def _check_pairs(run: Run, found: Sequence[tuple[str, int]]) -> None:
     for name, seed in found:
         arm = read_json(run.folder / "arms" / name / "arm.json")
         models[arm["model"]] = name
-        rows = _rows(run, name, seed)
+        rows = score_rows(run, name, seed)
         if {row["question"] for row in rows} != gold:
             raise _other_questions(name, seed)
         for row in (row for row in rows if row["outcome"] != "error"):
@@ -173,33 +172,6 @@ def _other_questions(name: str, seed: int) -> MismatchError:
     return MismatchError(f"{name} seed {seed} answered other questions than the run's held-out set. Run the study again.")
 
 
-def arm_facts(run: Run, metric: str, prices: Prices) -> dict[str, ArmFacts]:
-    """What each arm took, measured: seconds from fit.json and answers, rates from scores."""
-    facts = {}
-    done: dict[str, list[int]] = {}
-    for name, seed in finished(run):
-        done.setdefault(name, []).append(seed)
-    for name, seeds in done.items():
-        arm = read_json(run.folder / "arms" / name / "arm.json")
-        fits = [read_json(run.seed_folder(name, seed) / "fit.json") for seed in seeds]
-        rows = [row for seed in seeds for row in _rows(run, name, seed)]
-        untrained = failure_words(failures(dict(zip(seeds, fits, strict=True))))
-        setup = float(np.mean([sum(built["fit"]["seconds"] for built in fit.values()) for fit in fits]))
-        alone = [path for seed in seeds if (path := run.seed_folder(name, seed) / "latency.json").is_file()]
-        latencies = [seconds for path in alone for seconds in read_json(path)["seconds"]]
-        facts[name] = ArmFacts(
-            retriever=arm["retriever"],
-            tuning=arm["tuning"],
-            # the median: another program's load on one batch must not decide what an arm costs
-            cost=None if untrained else arm_cost(setup, _over(np.median, rows, "seconds") or 0.0, _over(np.mean, rows, metric) or 0.0, prices),
-            p95_latency_seconds=float(np.quantile(latencies, 0.95)) if latencies else None,
-            false_answer_rate=_over(np.mean, rows, "false_answer"),
-            abstention_rate=_over(np.mean, [row for row in rows if row["false_answer"] is None], "abstained"),
-            untrained=untrained,
-        )
-    return facts
-
-
 def failures(built: Mapping[int, Mapping[str, Any]]) -> dict[int, str]:
     """Seed -> why its training came apart, from each seed's fit.json; empty where none did."""
     return {seed: fit["adapter"]["fit"]["failed"] for seed, fit in built.items() if fit.get("adapter", {}).get("fit", {}).get("failed")}
@@ -208,12 +180,6 @@ def failures(built: Mapping[int, Mapping[str, Any]]) -> dict[int, str]:
 def failure_words(found: Mapping[int, str]) -> str:
     """ "could not be trained. Seed 0: training came apart at step 3: …"; "" where nothing failed."""
     return " ".join(["could not be trained.", *(f"Seed {seed}: {why}" for seed, why in found.items())]) if found else ""
-
-
-def _over(summary: Callable[[list[float]], Any], rows: Sequence[dict[str, Any]], metric: str) -> float | None:
-    """A summary of the metric's values where it applies; None where it never does."""
-    values = [row[metric] for row in rows if row.get(metric) is not None]
-    return float(summary(values)) if values else None
 
 
 def held_out_notes(run: Run) -> list[str]:

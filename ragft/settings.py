@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from ragft import registry
 from ragft.cost import Prices
-from ragft.decide import NEEDS
 from ragft.errors import InputError, MissingError, unknown
 from ragft.files import read_text
+from ragft.needs import FLAGS, NEEDS
+from ragft.slicing import checked
 from ragft.store import write_text
 from ragft.strict import Strict
 from ragft.types import Dtype
@@ -64,6 +65,7 @@ class Study(Strict):
     metric: str = "match"
     margin: float = Field(0.03, ge=0, le=1)
     alpha: float = Field(0.025, gt=0, lt=0.5)
+    slices: Annotated[tuple[str, ...], AfterValidator(checked)] = ()  # confirmatory: [kind=exact, retrieval=missed], at most 4
     limit: int | None = Field(None, ge=1)  # test questions at most, spread over all documents
     chunk_tokens: int = Field(96, ge=16)
     chunk_overlap: int = Field(0, ge=0)
@@ -90,7 +92,7 @@ class Study(Strict):
 
         A search chooses settings by the metric, for the reference among others: with one, both shape the answers.
         """
-        rereading = {"margin", "alpha", "needs", "costs"} | (set() if self.search else {"metric", "reference"})
+        rereading = {"margin", "alpha", "needs", "costs", "slices"} | (set() if self.search else {"metric", "reference"})
         return self.model_dump(mode="json", exclude={"domain", "name", "general", *rereading})
 
     @field_validator("arms", mode="before")
@@ -123,7 +125,7 @@ class Study(Strict):
         for need, value in self.needs.items():
             if need not in NEEDS:
                 raise unknown("need", need, NEEDS)
-            if isinstance(value, bool) != (need in ("citations", "access_control")):
+            if isinstance(value, bool) != (need in FLAGS):
                 raise InputError(f"need '{need}' takes {'true or false' if not isinstance(value, bool) else 'a number'}, not {value}.")
         for seeds in (self.seeds, *(arm.seeds for arm in self.arms.values() if arm.seeds is not None)):
             if len(set(seeds)) != len(seeds) or not seeds:

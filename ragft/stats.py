@@ -5,12 +5,14 @@ Specification: docs/statistics.md. Nothing here knows of arms, files or verdicts
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import sqrt
 
 import numpy as np
-from scipy.special import stdtr, stdtrit  # the t distribution and its quantiles, without the overhead of scipy.stats
+from scipy.optimize import brentq
+from scipy.special import betaincinv, chdtri, ndtr, stdtr, stdtrit  # distributions and quantiles, without the overhead of scipy.stats
 
 MOST_QUESTIONS = 10_000_000  # more than this is as good as never
 
@@ -51,30 +53,68 @@ def t_quantile(alpha: float, df: float) -> float:
     return -float(stdtrit(df, alpha))
 
 
-def clustered_mean(values: np.ndarray, clusters: Sequence[str]) -> Estimate:
-    """The mean over questions of `values` (n,), with the leave-one-cluster-out (jackknife) standard error.
+@dataclass(frozen=True, slots=True)
+class Jackknife:
+    """The variance of a mean with one cluster left out in turn, and its degrees of freedom; 0: no interval can be given."""
 
-    V = (G-1)/G Σ_g (mean without g - mean)², df = N²/Σ n_g² - 1: the effective number of clusters, less one, which
-    keeps the error rate where documents differ in size. Below one degree of freedom (a single document, or one that
-    holds most questions) there is no interval: df 0. The standard error is never less than one question's worth, 1/N:
-    where all questions agree, the data cannot say more than that. Raises ValueError for no values.
+    variance: float
+    df: float
+    clusters: int
+
+
+def jackknife(values: np.ndarray, clusters: Sequence[Hashable]) -> Jackknife:
+    """Of the mean over `values` (n,): V = (G-1)/G Σ_g (mean without g - mean)², df = N²/Σ n_g² - 1.
+
+    df is the effective number of clusters, less one, which keeps the error rate where clusters differ in size. Below one degree
+    of freedom (a single cluster, or one that holds most values) it is 0.
+    """
+    n = len(values)
+    member = _numbered(tuple(clusters))
+    sizes = np.bincount(member).astype(float)
+    groups = len(sizes)
+    if groups < 2:
+        return Jackknife(0.0, 0.0, groups)
+    mean = values.mean()
+    without = (n * mean - np.bincount(member, weights=values)) / (n - sizes)
+    df = n**2 / float((sizes**2).sum()) - 1
+    return Jackknife((groups - 1) / groups * float(((without - mean) ** 2).sum()), df if df >= 1 else 0.0, groups)
+
+
+def clustered_mean(values: np.ndarray, clusters: Sequence[str]) -> Estimate:
+    """The mean over questions of `values` (n,), with the leave-one-cluster-out (`jackknife`) standard error.
+
+    The standard error is never less than one question's worth, 1/N: where all questions agree, the data cannot say more than
+    that. With a single document, or one that holds most questions, there is no interval: df 0. Raises ValueError for no values.
     """
     n = len(values)
     if n == 0:
         raise ValueError("no question is scored in every arm of this comparison")
-    numbers: dict[str, int] = {}
-    member = np.array([numbers.setdefault(cluster, len(numbers)) for cluster in clusters])
-    sizes = np.bincount(member).astype(float)
-    sums = np.bincount(member, weights=values)
-    groups = len(sizes)
-    mean = float(values.mean())
-    if groups < 2:
-        return Estimate(mean, 0.0, 0.0, 0.0, n, groups, 1)
-    without = (n * mean - sums) / (n - sizes)
-    se = sqrt((groups - 1) / groups * float(((without - mean) ** 2).sum()))
-    df = n**2 / float((sizes**2).sum()) - 1
-    df = df if df >= 1 else 0.0
-    return Estimate(mean, max(se, 1 / n), 0.0, df, n, groups, 1, question_df=df)
+    mean, found = float(values.mean()), jackknife(values, clusters)
+    if found.clusters < 2:
+        return Estimate(mean, 0.0, 0.0, 0.0, n, found.clusters, 1)
+    return Estimate(mean, max(sqrt(found.variance), 1 / n), 0.0, found.df, n, found.clusters, 1, question_df=found.df)
+
+
+def covariance(values: np.ndarray, clusters: Sequence[str]) -> tuple[np.ndarray, float]:
+    """Of the means of several rows (rows, n), by the same jackknife, with its degrees of freedom; 0 df: one cluster is no basis."""
+    member = _numbered(tuple(clusters))
+    sizes, n = np.bincount(member).astype(float), values.shape[1]
+    groups, df = len(sizes), n**2 / float((sizes**2).sum()) - 1
+    if groups < 2 or df < 1:
+        return np.zeros((len(values), len(values))), 0.0
+    sums = np.stack([np.bincount(member, weights=row) for row in values])
+    means = values.mean(axis=1, keepdims=True)
+    apart = (n * means - sums) / (n - sizes) - means
+    return (groups - 1) / groups * (apart @ apart.T), df
+
+
+@lru_cache(maxsize=16)
+def _numbered(clusters: tuple[Hashable, ...]) -> np.ndarray:
+    """Each value's cluster as a number, in the order of appearance. Kept, because all pairs of a table ask for the same one."""
+    numbers: dict[Hashable, int] = {}
+    found = np.array([numbers.setdefault(cluster, len(numbers)) for cluster in clusters])
+    found.setflags(write=False)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +169,7 @@ def estimate(values: np.ndarray, clusters: Sequence[str], tuned: bool, pooled: S
     A tuned contrast whose seed variance nobody knows gets df 0: no interval. Raises ValueError when no question is left.
     """
     scored = ~np.isnan(values).any(axis=0)
-    kept = [cluster for cluster, ok in zip(clusters, scored, strict=True) if ok]
+    kept = clusters if scored.all() else [cluster for cluster, ok in zip(clusters, scored, strict=True) if ok]
     base = clustered_mean(values[:, scored].mean(axis=0), kept)
     seeds = values.shape[0]
     if not tuned:
@@ -151,6 +191,13 @@ def p_above(found: Estimate, threshold: float) -> float | None:
     return None if found.df <= 0 else float(stdtr(found.df, (threshold - found.mean) / found.se))
 
 
+def exact_bounds(k: float, n: int, alpha: float) -> tuple[float | None, float | None]:
+    """Clopper and Pearson's bounds (1934) for k of n, each wrong with probability `alpha` at most; None for n = 0."""
+    if n == 0:
+        return None, None
+    return float(betaincinv(k, n - k + 1, alpha)) if k > 0 else 0.0, float(betaincinv(k + 1, n - k, 1 - alpha)) if k < n else 1.0
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjusted p-values (Holm 1979), in the order given."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
@@ -164,6 +211,62 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def detectable(se: float, df: float, alpha: float, power: float = 0.8) -> float | None:
     """The true difference that a one-sided test at `alpha` finds with the given power; None without an interval."""
     return None if df <= 0 else (t_quantile(alpha, df) + t_quantile(1 - power, df)) * se
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What is known or supposed of a tuned arm's difference before it is measured: true variances, and what will estimate them."""
+
+    question_variance: float
+    question_df: float
+    seed_variance: float  # of one seed's mean
+    seeds: int
+    trainings: int  # separately trained adapters, whose seed variances are pooled
+
+    @property
+    def se(self) -> float:
+        """The true standard error."""
+        return sqrt(self.question_variance + self.seed_variance / self.seeds)
+
+    def halves(self, alpha: float) -> np.ndarray:
+        """Equally likely half widths of the interval, as `estimate` and `cautious` will find them.
+
+        The true standard error and `satterthwaite` alone promise too much where seeds differ: about every second arm's seeds
+        differ more than the pool's, and its interval then rests on its own few degrees of freedom.
+        """
+        questions = self.question_variance * _spread(self.question_df, 16)
+        if self.seed_variance == 0:
+            return -stdtrit(self.question_df, alpha) * np.sqrt(questions)
+        df, others = self.seeds - 1, (self.trainings - 1) * (self.seeds - 1)
+        own = self.seed_variance * _spread(df, 32)[:, None]
+        rest = self.seed_variance * _spread(others, 32)[None] if others else own
+        pooled = (own * df + rest * others) / (df + others)
+        variance = (np.maximum(own, pooled) / self.seeds)[:, :, None]
+        seed_df = np.where(own > pooled, df, df + others)[:, :, None]
+        total = questions + variance
+        return (-stdtrit(total**2 / (questions**2 / self.question_df + variance**2 / seed_df), alpha) * np.sqrt(total)).ravel()
+
+    def shown(self, alpha: float, power: float = 0.8) -> float:
+        """The true difference whose lower bound is above 0 with that probability."""
+        halves, se = self.halves(alpha), self.se
+        return _least(lambda distance: float(ndtr((distance - halves) / se).mean()), power, se)
+
+    def equal_within(self, alpha: float, power: float = 0.8) -> float:
+        """The distance within which both bounds lie with that probability, where the true difference is 0."""
+        halves, se = self.halves(alpha), self.se
+        return _least(lambda distance: float(np.maximum(0, 2 * ndtr((distance - halves) / se) - 1).mean()), power, se)
+
+
+def _spread(df: float, number: int) -> np.ndarray:
+    """As many equally likely values of chi squared / df."""
+    return chdtri(df, 1 - (np.arange(number) + 0.5) / number) / df
+
+
+def _least(share: Callable[[float], float], wanted: float, unit: float) -> float:
+    high = unit
+    while share(high) < wanted:
+        high *= 2
+    return float(brentq(lambda distance: share(distance) - wanted, 0, high, xtol=1e-9))
 
 
 def questions_needed(found: Estimate, distance: float, alpha: float, seeds: int, power: float = 0.8) -> int | None:

@@ -75,8 +75,13 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
+def pretty_json(value: Any) -> str:
+    """As write_json writes it."""
+    return json.dumps(value, ensure_ascii=False, indent=1, default=_plain) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, default=_plain) + "\n")
+    write_text(path, pretty_json(value))
 
 
 def read_json(path: Path) -> Any:

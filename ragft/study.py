@@ -10,23 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ragft import manifest, protocol, scoring
 from ragft.compare import Comparison, compare
 from ragft.context import Context, with_limit
 from ragft.decide import Decision, decide
 from ragft.domain import load_domain
+from ragft.errors import MismatchError, MissingError
+from ragft.facts import arm_facts
 from ragft.files import check_writable
 from ragft.models import find_model, is_hub_id
 from ragft.placement import several_gpus, side_by_side
 from ragft.privacy import keep_private
 from ragft.progress import Silent, Watcher
 from ragft.readiness import check_study
+from ragft.record import check_record, write_record
 from ragft.report import write_report
 from ragft.search import search
 from ragft.settings import Study, load_study, save_study
-from ragft.store import Run, find_run, fingerprint, open_run, read_json, read_record, write_json, write_jsonl
+from ragft.store import Run, find_run, fingerprint, open_run, pretty_json, read_json, read_record, write_json, write_jsonl
 from ragft.threads import wait_quietly
 from ragft.units import Unit, plan_units
 
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Result", "Study", "compare_run", "decide_run", "load_result", "load_study", "report_run", "run", "score_run"]
 
+T = TypeVar("T")
 Executor = Callable[[list[Unit], Watcher], None]
 
 
@@ -73,6 +77,24 @@ def carry_out(context: Context, watcher: Watcher | None = None, executor: Execut
         manifest.finish(context.run)
         report_run(context.run)
     return load_result(context.run)
+
+
+def follow_up(study: Study, runs: Path, work: Callable[[Context], T], watcher: Watcher) -> T:
+    """Try something on the finished run of this study, then decide and report anew, for a need may rest on it.
+
+    Raises MissingError where the study has not been run to its end, with these settings.
+    """
+    context = prepare(study, runs)
+    path = context.run.folder / "manifest.json"
+    if not path.is_file() or read_json(path)["status"] != "finished":
+        raise MissingError(f"{context.run.folder}: this study has not been run to its end with these settings. First: ragft run {study.domain}")
+    with context.run.locked():
+        settled = search(context, watcher)
+    done = work(settled)
+    with context.run.locked():
+        decide_run(context.run)
+        report_run(context.run)
+    return done
 
 
 def prepare(study: Study, runs: Path) -> Context:
@@ -133,23 +155,45 @@ def score_run(run: Run) -> None:
 
 def compare_run(run: Run) -> Comparison:
     """scores.jsonl -> comparison.json."""
-    study = read_study(run)
-    table = scoring.score_table(run, study.metric, study.reference)
-    found = compare(table, metric=study.metric, reference=study.reference, margin=study.margin, alpha=study.alpha)
+    found = _compared(run, read_study(run))
     write_json(run.folder / "comparison.json", found)
     return found
 
 
 def decide_run(run: Run) -> Decision:
-    """comparison.json and measured costs -> decision.json."""
+    """comparison.json, measured costs and needs -> decision.json, and record.json to replay it by."""
     study = read_study(run)
-    found = read_record(Comparison, run.folder / "comparison.json")
-    facts = scoring.arm_facts(run, study.metric, study.costs)
+    decision = _decided(run, study, read_record(Comparison, run.folder / "comparison.json"))
+    write_json(run.folder / "decision.json", decision)
+    write_record(run, study)
+    return decision
+
+
+def replay(run: Run) -> str:
+    """Make the verdict again from the stored scores; returns the record's hash.
+
+    Raises MissingError where there is no record, MismatchError where anything that the verdict rests on was changed, or
+    where this version of ragft comes to another one.
+    """
+    study = read_study(run)
+    said = check_record(run, study)
+    found = _compared(run, study)
+    for name, made in (("comparison.json", found), ("decision.json", _decided(run, study, found))):
+        if pretty_json(made) != (run.folder / name).read_text(encoding="utf-8"):
+            raise MismatchError(f"{run.folder / name}: the same scores give another one now; this is not the version of ragft that made it.")
+    return said
+
+
+def _compared(run: Run, study: Study) -> Comparison:
+    table = scoring.score_table(run, study.metric, study.reference)
+    return compare(table, metric=study.metric, reference=study.reference, margin=study.margin, alpha=study.alpha, slices=study.slices)
+
+
+def _decided(run: Run, study: Study, found: Comparison) -> Decision:
+    facts, table = arm_facts(run, study.metric), scoring.score_table(run, study.metric, study.reference)
     model = read_json(run.folder / "manifest.json")["model"]["name"]
     notes, changed = scoring.held_out_notes(run), protocol.changes(run, study, found)
-    decision = decide(found, facts, model=model, needs=study.needs, prices=study.costs, notes=notes, warnings=changed)
-    write_json(run.folder / "decision.json", decision)
-    return decision
+    return decide(found, facts, model=model, needs=study.needs, prices=study.costs, table=table, notes=notes, warnings=changed)
 
 
 def report_run(run: Run) -> Path:

@@ -180,4 +180,5 @@ class FitReport:
     estimated_peak_bytes: int | None = None
     dev_loss: tuple[tuple[int, float], ...] = ()  # (training tokens so far, mean loss per label token of dev questions)
     dtype: Dtype = "float32"  # of the base's weights while training
+    again: tuple[float, ...] = ()  # seconds of the same work done once more, to see how much they vary; an index only
     failed: str = ""  # why there are no weights: the training came apart; then only `seconds` was measured, until it did

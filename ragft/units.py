@@ -16,13 +16,14 @@ from typing import Any
 from ragft import registry
 from ragft.answerlog import AnswerLog
 from ragft.arms import Arm, Composed, latencies
-from ragft.build import Progress, build_index, make_retriever, open_index, resolve_retriever
+from ragft.build import IndexPlan, Progress, build_index, make_retriever, open_index, resolve_retriever
 from ragft.context import Context, adapter_name, adapter_plan, arm_seeds, index_plan, learning_rate, seeds_of
 from ragft.domain.general import load_general
 from ragft.errors import DivergedError
 from ragft.finetune import AdapterPlan, build_adapter, closed_book_examples
 from ragft.generation import Generator
 from ragft.measures import BASE, is_measured, measures_path
+from ragft.meter import PeakMemory
 from ragft.numbers import rough, size
 from ragft.progress import say
 from ragft.prompts import closed_book
@@ -34,7 +35,8 @@ from ragft.untrained import Untrained
 PROBE_QUESTIONS = 4  # training questions whose row decides on the number format: about 150 tokens
 MEASURE_QUESTIONS = 8  # dev questions on which an adapter's shift is measured; the first of them for its latency
 ANSWERS, DONE = "answers.jsonl", "done.json"  # of one arm and seed
-LATENCY_QUESTIONS = 6  # asked one at a time by each arm: what one user waits cannot be read off a batch
+INDEX_TIMINGS, MOST_AGAIN = 3, 30.0  # an index is built so often, to see how much its seconds vary, where that takes no more seconds than this
+LATENCY_QUESTIONS = 12  # asked one at a time by each arm: what one user waits cannot be read off a batch
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,18 @@ def _measure_units(context: Context, trained: Mapping[str, str]) -> Iterator[Uni
 def index_artifact(context: Context, progress: Progress) -> Artifact:
     """The index, shared by all arms."""
     plan = index_plan(context)
-    return context.run.artifact("index", fingerprint(plan.key()), lambda folder: build_index(plan, folder, progress))
+
+    def build(folder: Path) -> FitReport:
+        fit = build_index(plan, folder, progress)
+        times = min(INDEX_TIMINGS - 1, int(MOST_AGAIN // max(fit.seconds, 1e-3)))
+        return replace(fit, again=tuple(_timed_again(context, plan, progress) for _ in range(times)))
+
+    return context.run.artifact("index", fingerprint(plan.key()), build)
+
+
+def _timed_again(context: Context, plan: IndexPlan, progress: Progress) -> float:
+    with context.run.scratch() as folder:
+        return build_index(plan, folder, progress).seconds
 
 
 def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Progress) -> Artifact:
@@ -171,7 +184,9 @@ def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> No
     ask(composed, questions, folder, progress)
     if seed == seeds_of(context.study, arm)[0] and not (adapter and adapter.fit.failed):
         step = max(1, len(questions) // LATENCY_QUESTIONS)
-        write_json(folder / "latency.json", {"seconds": latencies(composed, questions[::step][:LATENCY_QUESTIONS])})
+        with PeakMemory() as peak:
+            alone = latencies(composed, questions[::step][:LATENCY_QUESTIONS])
+        write_json(folder / "latency.json", {"seconds": alone, "peak_bytes": peak.bytes})
     mark_answered(folder, inputs)
 
 

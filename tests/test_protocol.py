@@ -33,7 +33,7 @@ def decided(run: Run, **changes) -> tuple[str, ...]:
 
 def test_the_entry_holds_every_fixed_value_and_its_fingerprint(run):
     entry = read_json(run.folder / "manifest.json")["protocol"]
-    assert set(entry["values"]) == {"metric", "margin", "alpha", "reference", "needs", "arms", "seeds"}
+    assert set(entry["values"]) == {"metric", "margin", "alpha", "reference", "needs", "slices", "arms", "seeds"}
     assert (entry["values"]["margin"], entry["values"]["seeds"], entry["fixed"]) == (0.03, [0, 1, 2], NOW)
     assert entry["fingerprint"] == fingerprint(entry["values"])
 
@@ -44,6 +44,7 @@ def test_the_entry_holds_every_fixed_value_and_its_fingerprint(run):
         ({"margin": 0.05}, "margin changed after answers were seen: 3 -> 5 points."),
         ({"metric": "token_f1"}, "metric changed after answers were seen: match -> token_f1."),
         ({"alpha": 0.05}, "alpha changed after answers were seen: 0.025 -> 0.05."),
+        ({"slices": ("stratum=trained-fact",)}, "slices changed after answers were seen: none -> stratum=trained-fact."),
         ({"needs": {"citations": True}}, "needs changed after answers were seen: none -> citations True."),
     ],
 )

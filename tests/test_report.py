@@ -15,7 +15,8 @@ from made_run import DEFAULT, EVIL, Plan, make_run
 
 from ragft.errors import MissingError
 from ragft.report import write_report
-from ragft.store import Run, read_jsonl_as, write_jsonl
+from ragft.risk import Risk, Risks
+from ragft.store import Run, read_jsonl_as, write_json, write_jsonl
 from ragft.study import compare_run, decide_run
 
 
@@ -197,7 +198,44 @@ def test_parts_of_the_bars_add_up(full):
     table = full.html.split("<summary>The same as a table</summary>")[1].split("</table>")[0]
     rows = [[int(n) for n in re.findall(r'<td class="n">(?:<b>)?(\d+)', row)] for row in table.split("<tr>")[2:]]
     assert [row[-1] for row in rows] == [20, 20, 20, 60, 60]
-    assert all(sum(row[:-1]) == row[-1] and len(row) == 9 for row in rows)
+    assert all(sum(row[:-1]) == row[-1] and len(row) == 11 for row in rows)
+
+
+def test_where_points_are_lost_is_told_with_what_may_mend_it(full):
+    for text in (full.page.text, full.markdown):
+        assert "Of the 45 points that rag loses: 15 points because none of the evidence was among the passages (better retrieval: " in text
+        assert "What is lost even with the gold passages, 25 points, no retrieval can bring: " in text
+    assert "an answer that declined, or said too much, when the evidence was not among its passages is a loss of retrieval" in full.page.text
+    assert "Knowledge or behaviour?" not in full.page.text  # there is no control
+
+
+def test_without_a_bare_arm_the_prior_cannot_be_told(tmp_path):
+    made = report_of(tmp_path, Plan(arms={"rag": {"retriever": "bm25"}}))
+    assert "answers that the model gives with or without passages cannot be told from misreading" in made.page.text
+    assert "Right where search missed" not in made.page.text  # nothing is tuned
+
+
+def test_controls_tell_knowledge_from_behaviour(tmp_path):
+    arms = {**DEFAULT, "else": {"tuning": "lora", "format": "other-documents"}, "swap": {"tuning": "lora", "format": "shuffled"}}
+    made = report_of(tmp_path / "fine", Plan(arms=arms, skill={"else": 2, "swap": 1}))
+    broken = report_of(tmp_path / "broken", Plan(arms=arms, skill={"else": 2, "swap": 9}))
+    for text in (made.page.text, made.markdown):
+        assert "lora against base: training on other documents (else) brings behaviour, " in text
+        assert "swap was trained on exchanged answers; " in text and "surely a gain: the pipeline is broken" not in text
+    for text in (broken.page.text, broken.markdown):
+        assert "surely a gain: the pipeline is broken" in text
+
+
+def test_the_rescue_rate_stands_beside_injected_misses(full, tmp_path):
+    assert re.search(r"rag\+lora 11.1 % 0 % to 100 % 3 – –", full.page.text)
+    for text in (full.page.text, full.markdown):
+        assert "Search missed evidence of 3 scored questions only, so this says little: ragft risks STUDY injects misses" in text
+    shutil.copytree(full.folder, tmp_path / "run")
+    row = Risk("rag+lora", 0, "withheld", 40, 10, 0.25, 0.125, 0.375, "rag", 0.0, 0.25, 0.1, 0.4, 0, "")
+    write_json(tmp_path / "run" / "risks.json", Risks((row,), "match"))
+    text = read_report(write_report(Run(tmp_path / "run"))).page.text
+    assert re.search(r"rag\+lora 11.1 % 0 % to 100 % 3 25 % 12.5 % to 37.5 % 40", text)
+    assert "injects misses" not in text
 
 
 def test_not_applicable_is_a_dash_not_a_zero(tmp_path):
@@ -250,3 +288,49 @@ def test_the_evidence_is_highlighted_and_the_prompt_is_there(full):
     assert re.search(r"<blockquote>The <mark>..? bar i</mark>s it\.</blockquote>", full.html)
     assert re.search(r"<pre>prompt q\d\d open</pre>", full.html)
     assert re.search(r"<pre>prompt q\d\d closed</pre>", full.html)
+
+
+# ── slices fixed beforehand, and doses ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_slices_fixed_beforehand_come_first(tmp_path):
+    from ragft.settings import load_study, save_study
+
+    run = make_run(tmp_path, Plan())
+    study = load_study(run.folder / "study.yaml").model_copy(update={"slices": ("stratum=trained-fact", "base=unknown")})
+    save_study(study, run.folder / "study.yaml")
+    found = compare_run(run)
+    decide_run(run)
+    report = read_report(write_report(run))
+    section = report.html[report.html.index('id="slices"') : report.html.index('id="retrieval"')]
+    assert section.index("Fixed beforehand</h3>") < section.index("Exploratory: these tables")
+    table = section[section.index("<caption>") : section.index("</table>")]
+    assert re.findall(r'<th scope="row">([^<]+)</th><td data-label="difference">([^<]+)</td>', table) == [
+        (where, f"{arm} − rag")
+        for where, arms in (
+            ("facts trained in other words", ("base", "lora", "rag+lora", "raft")),
+            ("questions that the model alone has wrong", ("lora", "rag+lora", "raft")),
+        )
+        for arm in arms
+        if arm in found.family
+    ]
+    for one in found.confirmed:
+        assert f"{100 * one.difference.estimate.mean:+.1f}".replace("-", "−") in table
+    assert "Fixed beforehand" in report.markdown and report.markdown.count("| questions that the model alone has wrong |") >= 2
+    assert "has no q here" in report.page.text
+
+
+def test_without_slices_fixed_beforehand_there_is_no_table_of_them(full):
+    assert "Fixed beforehand" not in full.page.text
+    assert "By whether the model alone is right" in full.page.text
+    assert "## By kind of question" in full.markdown
+
+
+def test_a_dose_response_stands_below_training(tmp_path, full):
+    wordings = {f"p{n}": {"tuning": "lora", "format": "paraphrase", "format_options": {"wordings": n}} for n in (1, 4, 16)}
+    report = report_of(tmp_path, Plan(arms={**DEFAULT, **wordings}, skill={"p1": 2, "p4": 4, "p16": 5}))
+    section = report.html[report.html.index('id="training"') : report.html.index('id="cost"')]
+    assert "p1, p4, p16 (1, 4 and 16 wordings a fact): each doubling brings" in section
+    assert "64 wordings, forecast" in section and "chance to overtake rag" in section
+    assert "## More wordings of each fact" in report.markdown
+    assert "More wordings of each fact" not in full.page.text + full.markdown

@@ -56,6 +56,9 @@ def test_a_study_is_read_and_its_domain_is_found_beside_it(tmp_path):
         ("domain: .\narms: [{rag: {}}]\n", 2, "arms is a list of names"),
         (GOOD + "k: 2025-13-01\n", 1, "broken YAML (month must be in 1..12)"),
         (GOOD + "chunk_overlap: 200\n", 7, "must be less than chunk_tokens"),
+        (GOOD + "slices: [knd=exact]\n", 7, "unknown dimension of slice 'knd=exact': 'knd'. Did you mean 'kind'?"),
+        (GOOD + "slices:\n- base=known\n- kind=a\n- kind=a\n", 9, "slice 'kind=a' is named twice"),
+        (GOOD + "slices: kind=exact\n", 7, "slices: Input should be a valid tuple"),
         ("domain: [\n", 2, "broken YAML"),
         ("- a\n", 1, "a study is a list of `key: value` lines"),
     ],
@@ -141,3 +144,11 @@ def test_settings_that_only_reread_answers_do_not_start_a_new_run():
     study = Study(domain=".")
     assert study.answering() == study.model_copy(update={"margin": 0.5, "alpha": 0.1, "reference": "raft"}).answering()
     assert study.answering() != study.model_copy(update={"k": 9}).answering()
+
+
+def test_slices_are_kept_and_change_no_answer(tmp_path):
+    plain, sliced = load_study(written(tmp_path, GOOD)), load_study(written(tmp_path, GOOD + "slices: [kind = exact, retrieval=missed]\n"))
+    assert sliced.slices == ("kind=exact", "retrieval=missed")
+    assert plain.answering() == sliced.answering()
+    save_study(sliced, tmp_path / "study.yaml")
+    assert load_study(tmp_path / "study.yaml") == sliced

@@ -11,9 +11,9 @@ import pytest
 
 from ragft import manifest, scoring
 from ragft.context import adapter_name
-from ragft.cost import Prices
 from ragft.decide import VERDICTS
 from ragft.errors import BusyError, InputError, MismatchError
+from ragft.facts import arm_facts
 from ragft.settings import ArmSettings
 from ragft.store import file_sha256, read_json, read_jsonl_as
 from ragft.study import load_result, prepare, run
@@ -106,11 +106,11 @@ def test_outcomes_add_up_in_every_arm_and_seed(finished):
 
 def test_latency_is_measured_on_single_questions_not_on_batches(finished):
     _, result, _ = finished
-    facts = scoring.arm_facts(result.run, "match", Prices())
+    facts = arm_facts(result.run, "match")
     for arm in ARMS:
         seconds = read_json(result.run.seed_folder(arm, 0) / "latency.json")["seconds"]
         assert len(seconds) == min(LATENCY_QUESTIONS, result.comparison.questions)
-        assert facts[arm].p95_latency_seconds == pytest.approx(np.quantile(seconds, 0.95))
+        assert facts[arm].value("p95_latency_seconds") == pytest.approx(np.quantile(seconds, 0.95))
     assert not (result.run.seed_folder("lora", 1) / "latency.json").exists()
 
 
@@ -181,10 +181,10 @@ def test_another_margin_decides_anew_in_the_same_run(finished, tmp_path):
 def test_the_share_of_refused_answerable_questions_is_measured(finished):
     _, result, _ = finished
     golds = {gold.id: gold for gold in scoring.read_gold(result.run)}
-    for arm, facts in scoring.arm_facts(result.run, "match", Prices()).items():
+    for arm, facts in arm_facts(result.run, "match").items():
         answers = [a for seed in result.run.seeds(arm) for a in read_jsonl_as(Answer, result.run.seed_folder(arm, seed) / "answers.jsonl")]
         asked = [a.outcome == "abstained" for a in answers if golds[a.question].answers and a.outcome != "error"]
-        assert facts.abstention_rate == pytest.approx(np.mean(asked))
+        assert facts.value("abstention_rate") == pytest.approx(np.mean(asked))
 
 
 def test_changed_corpus_is_another_run(finished, tmp_path):
@@ -291,6 +291,34 @@ def test_what_an_arm_lacks_is_said_before_anything_starts(tiny_study, domain_fol
     write_domain(domain_folder, lines=bare)
     study = Study.model_validate({**tiny_study.model_dump(), "arms": arms, "embedder": None})
     with pytest.raises(InputError, match=message):
+        prepare(study, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("slices", "message"),
+    [
+        (["stratum=trained"], "slice 'stratum=trained' holds no test question. Those that occur: trained-fact, unanswerable, untrained-document."),
+        (["kind=exact"], "slice 'kind=exact' holds no test question. Those that occur: unanswerable, value."),
+        (["base=known"], "slice 'base=known' needs an arm that is the model alone."),
+        (["retrieval=missed", "kind=value"], ""),
+    ],
+)
+def test_a_slice_that_holds_nothing_is_said_before_anything_starts(tiny_study, tmp_path, slices, message):
+    study = tiny_study.model_copy(update={"arms": {"rag": ArmSettings(retriever="bm25")}, "slices": tuple(slices)})
+    if not message:
+        assert prepare(study, tmp_path).study.slices == tuple(slices)
+        return
+    with pytest.raises(InputError) as error:
+        prepare(study, tmp_path)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_slice_by_retrieval_needs_evidence(tiny_study, domain_folder, tmp_path):
+    from tiny import question_lines, write_domain
+
+    write_domain(domain_folder, lines=[{k: v for k, v in line.items() if k != "evidence"} | {"document": "faq.html"} for line in question_lines()])
+    study = tiny_study.model_copy(update={"arms": {"rag": ArmSettings(retriever="bm25")}, "slices": ("retrieval=missed",)})
+    with pytest.raises(InputError, match="slice 'retrieval=missed' needs evidence on test questions"):
         prepare(study, tmp_path)
 
 

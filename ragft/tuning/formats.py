@@ -15,6 +15,7 @@ from ragft.registry import format  # noqa: A004 the field's word
 from ragft.tuning.paraphrase import paraphrases
 from ragft.types import Chunk, Example, Gold, Question
 
+WORDINGS = 4  # of a fact, unless the study says otherwise
 RAFT_SHARE_WITHOUT_GOLD = 0.2  # 1 - P of the paper, whose best P lies between 0.6 and 1 (2403.10131, figure 5)
 Asked = Sequence[tuple[Question, Gold]]
 
@@ -47,7 +48,7 @@ def qa(data: TrainingData) -> list[Example]:
 
 
 @format("paraphrase", "several wordings of each trained fact, the domain's own first, then made by rules")
-def paraphrase(data: TrainingData, wordings: int = 4) -> list[Example]:
+def paraphrase(data: TrainingData, wordings: int = WORDINGS) -> list[Example]:
     """The dose of a fact: 2309.14316 finds that a fact asked in one wording only can be memorised and yet not recalled."""
     if isinstance(wordings, bool) or not isinstance(wordings, int) or wordings < 1:
         raise InputError(f"format 'paraphrase': wordings must be a whole number from 1, not {wordings!r}.")
