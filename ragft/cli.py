@@ -5,16 +5,16 @@ Results go to stdout, progress to stderr. A mistake of the user's is one line an
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ragft import listings, views
+from ragft import commands, listings, views
 from ragft.errors import InputError, RagftError, unknown
 from ragft.files import say_disk_full, say_refused
+from ragft.terminal import ChangesOption, JsonOption, RunArgument, RunsOption, StudyArgument, find, say, show
 
 app = typer.Typer(
     name="ragft",
@@ -25,9 +25,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, as `ragft ls` prints it.")]
-RunsOption = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Where runs are kept.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 IMPORT_KINDS = ("squad", "pubmedqa", "jsonl", "csv")
 LISTS = ("arms", "retrievers", "tunings", "formats", "metrics", "models")
 
@@ -44,9 +41,9 @@ def init(
     path = init_study(folder, corpus, questions)
     print(path)
     if questions is None:
-        _say(f"Next: write your questions into {folder / 'questions.jsonl'} (see {folder / 'questions.example.jsonl'}), then: ragft run {path}")
+        say(f"Next: write your questions into {folder / 'questions.jsonl'} (see {folder / 'questions.example.jsonl'}), then: ragft run {path}")
     else:
-        _say(f"Next: ragft run {path}")
+        say(f"Next: ragft run {path}")
 
 
 @app.command("import")
@@ -60,7 +57,7 @@ def import_(
 
     path = import_data(kind, file, folder)
     print(path)
-    _say(f"Next: ragft run {path}")
+    say(f"Next: ragft run {path}")
 
 
 @app.command()
@@ -79,17 +76,17 @@ def check(
     keep_private()
     wait_quietly()
     findings = check_domain(folder, None if quick else Lines(), limit)
-    _print(as_json, findings, listings.findings_text(findings))
+    show(as_json, findings, listings.findings_text(findings))
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 
 
 @app.command()
 def run(
-    study: Annotated[Path, typer.Argument(metavar="STUDY", help="study.yaml, or the folder it is in.")],
+    study: StudyArgument,
     runs: RunsOption = Path("runs"),
     limit: Annotated[int | None, typer.Option(min=1, help="Ask this many test questions at most, spread over all documents.")] = None,
-    changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. arms.rag.k=8. Repeatable.")] = None,
+    changes: ChangesOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a study to its verdict. Stopped at any moment, the same command goes on."""
@@ -100,23 +97,32 @@ def run(
     settings = load_study(study, [*(changes or []), *([f"limit={limit}"] if limit else [])])
     try:
         context = prepare(settings, runs)
-        _say(foreword(context))
+        say(foreword(context))
         result = carry_out(context, Lines(), of_this_machine())
     except KeyboardInterrupt:
-        _say("\nStopped. The same command goes on where this one was.")
+        say("\nStopped. The same command goes on where this one was.")
         raise typer.Exit(130) from None
-    _print(as_json, views.result_json(result), views.result_text(result))
+    show(as_json, views.result_json(result), views.result_text(result))
 
 
 @app.command()
-def score(run: RunArgument, as_json: JsonOption = False) -> None:
+def score(
+    run: RunArgument,
+    table: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the scores as a table that `ragft decide --scores` reads.")] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Score a run's stored answers again (seconds, no model)."""
-    from ragft.study import score_run
+    from ragft.study import read_study, score_run
 
-    found = _find(run)
+    found = find(run)
     with found.locked():
         score_run(found)
-    _print(as_json, views.scores_json(found), views.scores_text(found))
+        if table is not None:
+            from ragft.scorefile import write_scores
+
+            write_scores(found, table, read_study(found).metric)
+            say(f"{table}: every score by {read_study(found).metric}.")
+    show(as_json, views.scores_json(found), views.scores_text(found))
 
 
 @app.command()
@@ -124,21 +130,10 @@ def compare(run: RunArgument, as_json: JsonOption = False) -> None:
     """Compare the arms of a scored run again."""
     from ragft.study import compare_run
 
-    found = _find(run)
+    found = find(run)
     with found.locked():
         comparison = compare_run(found)
-    _print(as_json, comparison, views.comparison_text(comparison))
-
-
-@app.command()
-def decide(run: RunArgument, as_json: JsonOption = False) -> None:
-    """Decide again from a run's comparison and costs."""
-    from ragft.study import decide_run
-
-    found = _find(run)
-    with found.locked():
-        decision = decide_run(found)
-    _print(as_json, decision, views.decision_text(decision))
+    show(as_json, comparison, views.comparison_text(comparison))
 
 
 @app.command()
@@ -146,9 +141,12 @@ def report(run: RunArgument) -> None:
     """Write a run's report.html and report.md again."""
     from ragft.study import report_run
 
-    found = _find(run)
+    found = find(run)
     with found.locked():
         print(report_run(found))
+
+
+commands.add_to(app)
 
 
 @app.command()
@@ -164,21 +162,21 @@ def export(
     from ragft.exports import export as write
 
     made = write(run, arm, to, seed=seed, merged=merged)
-    _print(as_json, made, str(made.folder))
+    show(as_json, made, str(made.folder))
     if len(made.seeds) > 1:
-        _say(f"Seed {made.seed} of {', '.join(map(str, made.seeds))}; another with --seed.")
-    _say(f"How to use it, and how it scored: {made.folder / 'README.md'}")
+        say(f"Seed {made.seed} of {', '.join(map(str, made.seeds))}; another with --seed.")
+    say(f"How to use it, and how it scored: {made.folder / 'README.md'}")
 
 
 @app.command("ls")
 def ls(runs: RunsOption = Path("runs"), as_json: JsonOption = False) -> None:
     """List the runs of a folder with their verdicts."""
     rows = views.runs_json(runs)
-    _print(as_json, rows, views.runs_text(rows, runs))
+    show(as_json, rows, views.runs_text(rows, runs))
 
 
-@app.command()
-def show(
+@app.command("show")
+def show_(
     run: RunArgument,
     question: Annotated[str | None, typer.Option(help="A question's id: show every arm's answer to it.")] = None,
     as_json: JsonOption = False,
@@ -187,11 +185,11 @@ def show(
     from ragft.study import load_result
 
     if question is not None:
-        found = views.question_json(_find(run), question)
-        _print(as_json, found, views.question_text(found))
+        found = views.question_json(find(run), question)
+        show(as_json, found, views.question_text(found))
         return
-    result = load_result(_find(run))
-    _print(as_json, views.result_json(result), views.result_text(result))
+    result = load_result(find(run))
+    show(as_json, views.result_json(result), views.result_text(result))
 
 
 @app.command("list")
@@ -205,12 +203,12 @@ def list_(
         raise unknown("list", what, LISTS)
     if what == "tunings":
         found = listings.tunings(model)
-        _print(as_json, found, listings.tunings_text(found))
+        show(as_json, found, listings.tunings_text(found))
         return
     if model is not None:
         raise InputError(f"--model goes with tunings, not with {what}. Leave it out, or: ragft list tunings --model {model}")
     rows = listings.names_json(what)
-    _print(as_json, rows, listings.names_text(rows))
+    show(as_json, rows, listings.names_text(rows))
 
 
 @app.command()
@@ -219,28 +217,9 @@ def doctor(as_json: JsonOption = False) -> None:
     from ragft.doctor import check
 
     checks = check()
-    _print(as_json, checks, listings.checks_text(checks))
+    show(as_json, checks, listings.checks_text(checks))
     if not all(found.ok for found in checks):
         raise typer.Exit(1)
-
-
-def _find(path: Path) -> Any:
-    from ragft.store import find_run
-
-    return find_run(path)
-
-
-def _print(as_json: bool, value: Any, text: str) -> None:
-    if as_json:
-        from ragft.store import to_json
-
-        print(json.dumps(json.loads(to_json(value)), ensure_ascii=False, indent=1))
-    else:
-        print(text)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -260,7 +239,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fail(line: str) -> int:
-    _say("ragft: " + " ".join(line.split()))
+    say("ragft: " + " ".join(line.split()))
     return 1
 
 
