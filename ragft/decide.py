@@ -32,13 +32,13 @@ class Decision:
     because: tuple[str, ...]
     would_change_if: tuple[str, ...]
     excluded: Mapping[str, tuple[str, ...]]  # arm -> the needs that it surely misses, or why it could not be trained
-    open_needs: Mapping[str, tuple[str, ...]]  # arm -> the needs of which it is not known whether it meets them
     break_even: tuple[BreakEven, ...]
     metric: str
     alpha: float
     margin: float
     reference: str
     model: str
+    open_needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # arm -> needs of which it is not known whether it meets them
     odds: tuple[Odds, ...] = field(default=())
     warnings: tuple[str, ...] = field(default=())
 

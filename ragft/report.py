@@ -8,31 +8,48 @@ The section "Which fine-tuning?" comes from `guide`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ragft import charts, diagnosis, dosepage, guidepage, ladder, ladderpage, numbers, registry, slicewords
-from ragft.charts import IntervalRow, Line
+from ragft import charts, costpage, diagnosis, dosepage, drilled, guidepage, ladder, ladderpage, numbers, registry, slicewords, trainingpage
+from ragft.charts import IntervalRow
 from ragft.compare import ArmRow, Comparison, SliceRow
-from ragft.cost import ArmCost, Prices, arm_cost
-from ragft.costwords import break_even_words
 from ragft.domain.splits import STRATA
-from ragft.facts import arm_facts
+from ragft.drilled import read_drill
 from ragft.guide import write_guide
+from ragft.judged import read_judged
 from ragft.material import Arm, Material, read_material
 from ragft.numbers import percent, signed
 from ragft.pages import environment
+from ragft.risk import KINDS, read_risks
 from ragft.store import Run, write_text
-from ragft.types import OUTCOMES, Answer, FitReport, Gold, Hit
+from ragft.types import OUTCOMES, Answer, Gold, Hit
 from ragft.words import covered
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SECTIONS = (
+    ("verdict", "Verdict"),
+    ("arms", "Arms"),
+    ("differences", "Differences"),
+    ("two-by-two", "RAG × fine-tuning"),
+    ("losses", "Where points are lost"),
+    ("slices", "By kind of question"),
+    ("retrieval", "Retrieval"),
+    ("training", "Training"),
+    ("cost", "Cost and time"),
+    ("drill", "Update drill"),
+    ("risks", "Risks"),
+    ("judges", "Judges"),
+    ("which-tuning", "Which fine-tuning?"),
+    ("examples", "Worked examples"),
+    ("made-from", "Made from"),
+)
 
 
 def write_report(run: Run) -> Path:
@@ -71,14 +88,28 @@ def _page(m: Material) -> dict[str, Any]:
         "stands_out": slicewords.STANDS_OUT,
         "retrieval": [_retrieval_view(m, arm) for arm in m.arms if arm.retriever],
         "index_notes": _index_notes(m),
-        "adapters": _adapters(m.arms),
+        "adapters": trainingpage.adapters(m.arms),
         "formats": {key: entry.summary for key, entry in registry.entries("format").items()},
-        "costs": _costs(m),
-        "break_evens": [break_even_words(even, m.study.costs) for even in m.decision.break_even],
-        "placeholder_prices": m.study.costs == Prices(),
+        **costpage.view(m),
+        **_followed_up(m),
         "examples": _examples(m),
         "settings": yaml.safe_dump({**m.study.model_dump(mode="json"), "domain": Path(m.study.domain).name}, sort_keys=False, allow_unicode=True),
         "no_interval": diagnosis.no_interval,
+    }
+
+
+def _followed_up(m: Material) -> dict[str, Any]:
+    """What was tried on the run after it was finished, and the sections with their numbers: those that hold something, and what could be tried."""
+    drill, risks = read_drill(m.run.folder), read_risks(m.run.folder)
+    judges = read_judged(m.run)
+    names = [section for section in SECTIONS if section[0] != "judges" or judges]
+    return {
+        "drill": drilled.view(drill) if drill else None,
+        "risks": risks if risks and risks.metric == m.comparison.metric else None,
+        "kinds": KINDS,
+        "judges": judges,
+        "sections": names,
+        "number": {key: number for number, (key, _) in enumerate(names, start=1)},
     }
 
 
@@ -188,63 +219,6 @@ def _retrieval_view(m: Material, arm: Arm) -> dict[str, Any]:
     part = m.frame[(m.frame["arm"] == arm.name) & (m.frame["seed"] == arm.seeds[0])]
     means = {name: _mean(part, name) for name in ("recall@k", "mrr", "ndcg@k")}
     return {"arm": arm, "n": int(part["recall@k"].notna().sum()), **means}
-
-
-# ── training and cost ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Adapter:
-    """One fine-tuning as all its seeds, and the arms that share it."""
-
-    arms: tuple[str, ...]
-    arm: Arm
-    fits: tuple[FitReport, ...]
-    chart: str
-    keys: list[tuple[str, str, str]]  # label, colour, dashes of each curve
-
-    def mean(self, field: str) -> float | None:
-        """The mean of a field of FitReport over the seeds that have weights; None: none has."""
-        return fmean(getattr(fit, field) for fit in self.fits) if self.fits else None
-
-    @property
-    def estimated_seconds(self) -> float | None:
-        return self._estimated("estimated_seconds")
-
-    @property
-    def estimated_peak_bytes(self) -> float | None:
-        return self._estimated("estimated_peak_bytes")
-
-    def _estimated(self, field: str) -> float | None:
-        """The mean over seeds of what was expected before each; None: some seed has no estimate."""
-        return None if any(getattr(fit, field) is None for fit in self.fits) or not self.fits else self.mean(field)
-
-    @property
-    def notes(self) -> list[str]:
-        return list(dict.fromkeys(note for fit in self.fits for note in fit.notes))
-
-
-def _adapters(arms: Iterable[Arm]) -> list[Adapter]:
-    groups: dict[tuple[str, ...], list[Arm]] = {}
-    for arm in arms:
-        if arm.tuning:
-            groups.setdefault(tuple(arm.built[seed]["adapter"]["folder"] for seed in arm.seeds), []).append(arm)
-    return [_adapter(group) for group in groups.values()]
-
-
-def _adapter(arms: Sequence[Arm]) -> Adapter:
-    arm, names = arms[0], tuple(arm.name for arm in arms)
-    fits = {seed: fit for seed in arm.seeds if (fit := arm.fit("adapter", seed))}
-    curves = [Line(f"seed {seed}", charts.smooth(fit.loss, max(1, len(fit.loss) // 12))) for seed, fit in fits.items() if fit.loss]
-    title = f"Training loss of {', '.join(names)}."
-    chart = charts.line_chart(curves, title=title, x_unit="training tokens", y_unit="loss, nats a label token") if curves else ""
-    return Adapter(names, arm, tuple(fits.values()), chart, charts.line_keys(curves))
-
-
-def _costs(m: Material) -> dict[str, ArmCost]:
-    """Of the arms that could be deployed."""
-    known = {name: found.metered for name, found in arm_facts(m.run, m.comparison.metric).items() if found.retriever != "oracle"}
-    return {name: arm_cost(metered, m.study.costs) for name, metered in known.items() if metered and not m.arm(name).control}
 
 
 # ── examples ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -433,7 +433,9 @@ def test_where_the_reference_is_kept_the_best_tuned_arm_is_set_against_it():
     lora, both = halves(*[(3, 0)] * 3), halves(*[(3, 1)] * 3)
     decision = verdict_of(study(strata=HALVES, base=halves((0, 0)), rag=halves((2, 3)), lora=lora, rag_lora=both))
     assert decision.recommend == "rag"
-    assert any(why.startswith("By kind of question, rag+lora against rag: facts trained in other words 60.0 against 40.0 %") for why in decision.because)
+    assert any(
+        why.startswith("By kind of question, rag+lora against rag: facts trained in other words 60.0 against 40.0 %") for why in decision.because
+    )
 
 
 @pytest.mark.parametrize("strata", [(), ("trained-fact",) * QUESTIONS])

@@ -94,6 +94,8 @@ def test_sections_come_in_order(full):
         "retrieval",
         "training",
         "cost",
+        "drill",
+        "risks",
         "which-tuning",
         "examples",
         "made-from",
@@ -126,7 +128,8 @@ def test_planted_markup_is_inert_in_markdown(hostile):
 def test_markdown_tables_keep_their_shape(hostile):
     lines = hostile.markdown.splitlines()
     widths = [len(re.findall(r"(?<!\\)\|", line)) for line in lines if line.startswith("|")]
-    widths_of_parts = [11] * (2 + 6) + [5] * (2 + 4) + [9] * (2 + 1) + [4] * (2 + 2)  # arms, differences, training, what is said of lora
+    widths_of_parts = [11] * (2 + 6) + [5] * (2 + 4) + [6] * (2 + 5) + [9] * (2 + 1) + [8] * (2 + 5) + [4] * (2 + 2)
+    # arms, differences, odds, training, costs, what is said of lora
     assert widths == widths_of_parts
     assert [line for line in lines if line.startswith("# ")] == [lines[0]]
     assert r"\|\`\*" in hostile.markdown
@@ -150,7 +153,7 @@ def test_no_value_is_printed_raw(full, hostile):
 
 def test_every_chart_has_a_text_alternative(full):
     charts = re.findall(r'<svg class="chart"[^>]*>', full.html)
-    assert len(charts) == 6  # arms, differences, interaction, losses, one loss curve shared by lora and rag+lora, where lora acts
+    assert len(charts) == 7  # arms, differences, interaction, losses, one loss curve shared by lora and rag+lora, costs, where lora acts
     assert all('role="img"' in chart and re.search(r'aria-label="[^"]{20,}"', chart) for chart in charts)
 
 
