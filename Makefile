@@ -21,10 +21,11 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/ragft run data/tarnbeck/study.yaml
 
-# the quick tests side by side, then the slow ones one after another: they use every core themselves
+# the quick tests side by side, then the slow ones one after another, which use every core themselves; then ragft's verdicts in made-up worlds
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow"
 	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/ragft validate --quick
 
 test-fast: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow"

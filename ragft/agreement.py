@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
-from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit
 from scipy.stats import beta, fisher_exact
 
-from ragft.stats import Estimate, clustered_mean, contrast_values, holm, satterthwaite
+from ragft.stats import Estimate, clustered_mean, holm, satterthwaite
 
 LOOKS = 9999  # draws of a table with given margins
 ONE_SIDE = 0.025  # on each side of a 95 % interval
@@ -245,52 +243,3 @@ def sample_questions(clusters: Sequence[str], number: int, seed: int) -> list[in
     number = min(number, len(order))
     steps = np.floor((rng.random() + np.arange(number)) * len(order) / max(1, number)).astype(int)
     return [order[step] for step in rng.permutation(steps).tolist()]
-
-
-# ── the proof ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Finding(NamedTuple):
-    """One check, as `ragft validate` prints it."""
-
-    name: str
-    ok: bool
-    found: str
-    wanted: str
-
-
-DOCUMENTS, EACH, LABELLED = 100, 30, 300
-FALSE_POSITIVE, FALSE_NEGATIVE, ALPHA = (0.10, 0.04), 0.05, 0.025
-
-
-def judge_check(quick: bool, seed: int) -> tuple[Finding, ...]:
-    """Two equally good arms of which a judge flatters one: how often is that one called better, before and after the correction?"""
-    worlds = 400 if quick else 4000
-    naive, mended = np.array([_flattered(np.random.default_rng([seed, world])) for world in range(worlds)]).mean(axis=0)
-    most = ALPHA + 3.5 * sqrt(ALPHA * (1 - ALPHA) / worlds)
-    said = [f"{100 * rate:.1f} % of {worlds} worlds call the flattered arm better" for rate in (naive, mended)]
-    setting = f"a judge that errs {100 * FALSE_POSITIVE[0]:g} % against {100 * FALSE_POSITIVE[1]:g} %"
-    return (
-        Finding(f"{setting}, uncorrected", bool(naive > most), said[0], f"more than {100 * most:.1f} %, or there is nothing to correct"),
-        Finding(f"{setting}, corrected by {LABELLED} labelled questions", bool(mended <= most), said[1], f"at most {100 * most:.1f} %"),
-    )
-
-
-def _flattered(rng: np.random.Generator) -> tuple[bool, bool]:
-    """Whether the flattered of two equal arms is called better by the judge alone, and when corrected."""
-    member = np.repeat(np.arange(DOCUMENTS), EACH)
-    names = [str(document) for document in member]
-    shared = rng.normal(0, 0.7, DOCUMENTS)[member] + rng.normal(0, 2.0, len(member))  # logits
-    truth, judge = [], []
-    for false_positive in FALSE_POSITIVE:
-        own = shared + rng.normal(0, 0.5, DOCUMENTS)[member]
-        right = rng.random(len(member)) < expit(own)
-        errs = rng.random(len(member)) < np.where(right, FALSE_NEGATIVE, false_positive)
-        truth.append(right.astype(float))
-        judge.append((right != errs).astype(float))
-    labels = np.full(len(member), np.nan)
-    chosen = sample_questions(names, LABELLED, int(rng.integers(2**31)))
-    labels[chosen] = (truth[0] - truth[1])[chosen]
-    difference = contrast_values([(1, judge[0][None]), (-1, judge[1][None])])[0]
-    lows = [found.bounds(ALPHA)[0] for found in (clustered_mean(difference, names), corrected(difference, labels, names).estimate)]
-    return lows[0] is not None and lows[0] > 0, lows[1] is not None and lows[1] > 0

@@ -32,6 +32,7 @@ def compare(table: ScoreTable, *, metric: str, reference: str, margin: float, al
     share = alpha / max(1, len(family))
     differences, against_base = _contrasts(table, reference, margin, alpha, seeds)
     oracle = next((arm for arm in sorted(table.arms, key=lambda arm: arm.tuning is not None) if arm.retriever == "oracle" and arm is not ref), None)
+    confirmed, tests = slicing.confirmed(table, ref, [table.arm(name) for name in family], slices, margin, alpha)
     answerable = table.restrict(table.answerable)
     levels = _levels(answerable)
     return Comparison(
@@ -49,13 +50,36 @@ def compare(table: ScoreTable, *, metric: str, reference: str, margin: float, al
         interactions=tuple(_interactions(table, ref, bare, alpha, seeds)) if bare else (),
         slices=tuple(slicing.rows(table, ref, slices)),
         confirmatory=tuple(slices),
-        confirmed=tuple(slicing.confirmed(table, ref, [table.arm(name) for name in family], slices, margin, alpha)),
+        confirmed=tuple(confirmed),
+        confirmed_tests=tests,
         doses=tuple(dose.doses(table, ref)),
         detectable=_detectable([d for d in differences if table.arm(d.arm).tuning] or differences, margin, share),
         warnings=tuple(cautions(table, reference, seeds)),
         unscored=unscored,
         joint=_joint(table, seeds),
         closed_book=_closed_book(answerable, bare, oracle, margin, alpha),
+    )
+
+
+def at_margin(found: Comparison, margin: float) -> Comparison:
+    """What `compare` finds of the same scores at another margin: no interval changes, the p-values and what can be detected do."""
+
+    def moved(difference: Difference) -> Difference:
+        return replace(difference, p_above_margin=stats.p_above(difference.estimate, margin))
+
+    def optional(difference: Difference | None) -> Difference | None:
+        return None if difference is None else moved(difference)
+
+    confirmed = contrasts.with_holm([moved(one.difference) for one in found.confirmed], found.confirmed_tests)
+    return replace(
+        found,
+        margin=margin,
+        challengers=tuple(contrasts.with_holm([moved(d) for d in found.challengers], len(found.family))),
+        against_base=tuple(map(moved, found.against_base)),
+        ceiling=optional(found.ceiling),
+        closed_book=optional(found.closed_book),
+        confirmed=tuple(replace(one, difference=d, elsewhere=optional(one.elsewhere)) for one, d in zip(found.confirmed, confirmed, strict=True)),
+        detectable=None if found.detectable is None else found.detectable - found.margin + margin,
     )
 
 

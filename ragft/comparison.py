@@ -148,6 +148,7 @@ class Comparison:
     closed_book: Difference | None = None  # the model alone minus oracle, on the questions that the corpus answers
     confirmatory: tuple[str, ...] = ()  # the slices fixed beforehand, such as "kind=exact"
     confirmed: tuple[Confirmed, ...] = ()  # each challenger minus the reference in each of them
+    confirmed_tests: int = 0  # how many were tested at once, with those that no question is left for
     doses: tuple[Dose, ...] = ()
 
     def row(self, arm: str) -> ArmRow:

@@ -207,11 +207,11 @@ def _signed_chart(rows: Sequence[IntervalRow], margin: float, title: str) -> str
 
 
 def _slices(found: Comparison) -> dict[str, dict[str, dict[str, SliceRow]]]:
-    """slice -> value -> arm -> row."""
+    """slice -> value -> arm -> row, of what tells questions apart."""
     tables: dict[str, dict[str, dict[str, SliceRow]]] = {}
     for row in found.slices:
         tables.setdefault(row.slice, {}).setdefault(row.value, {})[row.arm] = row
-    return tables
+    return {name: values for name, values in tables.items() if len(values) > 1}
 
 
 def _retrieval_view(m: Material, arm: Arm) -> dict[str, Any]:

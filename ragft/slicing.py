@@ -148,8 +148,8 @@ def _chooser(table: ScoreTable, ref: ArmScores, dimension: str) -> str | None:
 
 def confirmed(
     table: ScoreTable, ref: ArmScores, challengers: Sequence[ArmScores], confirmatory: Sequence[str], margin: float, alpha: float
-) -> list[Confirmed]:
-    """Each challenger minus the reference in each slice fixed beforehand: bounds of error alpha / tests, Holm's p over all tests.
+) -> tuple[list[Confirmed], int]:
+    """Each challenger minus the reference in each slice fixed beforehand: bounds of error alpha / tests, Holm's p over all tests; and their number.
 
     A test that the answers leave no question for still counts. Raises InputError for a slice whose value no question has.
     """
@@ -164,4 +164,4 @@ def confirmed(
         if here is not None:
             found.append(Confirmed(*parts(name), here, there))
     adjusted = contrasts.with_holm([one.difference for one in found], len(tests))
-    return [replace(one, difference=difference) for one, difference in zip(found, adjusted, strict=True)]
+    return [replace(one, difference=difference) for one, difference in zip(found, adjusted, strict=True)], len(tests)

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 
 from ragft.costchecks import break_even_coverage
 from ragft.errors import InputError
+from ragft.judgechecks import judge_check
 from ragft.ladderchecks import faults
 from ragft.progress import Advance, Silent, Watcher
 from ragft.validation import Cell, Finding, Setup, workers
@@ -27,6 +28,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (  # a new check is one line here
     ("winners and ties", winners_and_ties),
     ("the error ladder", faults),
     ("break-evens", break_even_coverage),
+    ("a judge that flatters", judge_check),
 )
 WORLDS, QUICK_WORLDS = 2000, 1000  # of each cell
 FEWEST = 100  # with fewer, 3.5 standard errors allow almost everything

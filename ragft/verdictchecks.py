@@ -260,7 +260,7 @@ def _power(job: tuple[Parts, Mapping[str, float], int, int]) -> Cell:
 # ── a winner is found, a tie is not called ───────────────────────────────────────────────────────────────────────────
 
 
-WINNER, RECOVERED = 0.15, 0.95
+WINNER, RECOVERED = 0.20, 0.95
 TIES = (
     ("tuned arms equal to rag", everyone(0.0)),
     ("all arms equal, base too", {**everyone(0.0), "base": 0.0}),
@@ -269,7 +269,7 @@ TIE_DESIGNS = (Design(40, seed_points=1.0), Design(100, arm_document_sd=0.0, see
 
 
 def winners_and_ties(setup: Setup, advance: Advance) -> tuple[Finding, ...]:
-    """One arm is 15 points better than rag, or none is: by the whole of compare and decide, at unknown costs."""
+    """One arm is 20 points better than rag, or none is: by the whole of compare and decide, at unknown costs."""
     number = setup.worlds // 4 if setup.quick else setup.worlds
     tie_designs = TIE_DESIGNS[:1] if setup.quick else TIE_DESIGNS
     won = [("winner", arm, TIE_DESIGNS[0], {**everyone(0.0), arm: WINNER}, number, setup.seed) for arm in TUNED]
@@ -278,7 +278,7 @@ def winners_and_ties(setup: Setup, advance: Advance) -> tuple[Finding, ...]:
     recovered = f"at least {100 * RECOVERED:g} %, less 3.5 Monte-Carlo standard errors {100 * at_least(RECOVERED, number):.1f} %, in every cell"
     called = f"at most {100 * ALPHA:g} % and 3.5 Monte-Carlo standard errors, {100 * at_most(ALPHA, number):.1f} %, in every cell"
     return (
-        judged("winner", "An arm that is 15 points better is adopted and named", recovered, "adopted and named", cells[: len(won)]),
+        judged("winner", "An arm that is 20 points better is adopted and named", recovered, "adopted and named", cells[: len(won)]),
         judged("tie", "Where nothing is better, no fine-tuning is recommended", called, "fine-tuning recommended", cells[len(won) :]),
     )
 

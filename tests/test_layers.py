@@ -58,7 +58,7 @@ LAYERS = [
     ["rules", "odds"],
     ["flips"],
     ["decide"],
-    ["verdictchecks", "costchecks"],
+    ["verdictchecks", "costchecks", "judgechecks"],
     ["settings"],
     ["context"],
     ["units", "scoring"],

@@ -1,0 +1,80 @@
+"""A decision record replays to the same verdict, and breaks when anything below it changes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from made_run import Plan, make_run
+
+from ragft.cli import main
+from ragft.errors import MismatchError, MissingError
+from ragft.store import Run, read_json
+from ragft.study import decide_run, replay
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
+    return make_run(tmp_path / "run", Plan(documents=20))
+
+
+def test_it_replays_bit_for_bit(run, capsys):
+    before = (run.folder / "decision.json").read_bytes()
+    said = replay(run)
+    assert said == read_json(run.folder / "record.json")["hash"]
+    assert (run.folder / "decision.json").read_bytes() == before
+    decide_run(run)
+    assert (run.folder / "decision.json").read_bytes() == before and replay(run) == said
+    assert main(["decide", str(run.folder), "--replay"]) == 0
+    assert f"the same verdict, bit for bit (record {said[:12]})" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [("metric: match", "metric: token_f1", "metric"), ("margin: 0.03", "margin: 0.05", "margin"), ("alpha: 0.025", "alpha: 0.05", "alpha")],
+)
+def test_a_changed_setting_breaks_it(run, capsys, old, new, what):
+    path = run.folder / "study.yaml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(MismatchError, match=f"the record's hash is broken: {what} changed"):
+        replay(run)
+    assert main(["decide", str(run.folder), "--replay"]) == 1
+    assert "ragft decide" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "what"),
+    [
+        ("gold.jsonl", "the questions or their gold answers changed"),
+        ("questions.jsonl", "the questions or their gold answers changed"),
+        ("arms/rag/seed-0/scores.jsonl", "the answers, scores or what was measured changed"),
+        ("decision.json", "the stored verdict itself changed"),
+    ],
+)
+def test_a_changed_file_breaks_it(run, file, what):
+    path = run.folder / file
+    path.write_text(path.read_text().replace("q1", "q2").replace("rag", "rug").replace("1.0", "0.0"))
+    with pytest.raises(MismatchError, match=what):
+        replay(run)
+
+
+def test_an_edited_record_is_seen(run):
+    path = run.folder / "record.json"
+    found = read_json(path)
+    found["settings"]["margin"] = 0.5
+    path.write_text(json.dumps(found))
+    with pytest.raises(MismatchError, match="the record was edited"):
+        replay(run)
+
+
+def test_without_a_record_it_is_said_how_to_make_one(run):
+    (run.folder / "record.json").unlink()
+    with pytest.raises(MissingError, match=f"ragft decide {run.folder}"):
+        replay(run)
+
+
+def test_a_version_that_decides_otherwise_is_seen(run, monkeypatch):
+    monkeypatch.setattr("ragft.odds.DIGITS", 1)
+    with pytest.raises(MismatchError, match="not the version of ragft that made it"):
+        replay(run)
