@@ -60,6 +60,27 @@ def decide(
     show(as_json, decision, views.decision_text(decision))
 
 
+def plan(
+    study: StudyArgument,
+    limit: Annotated[int | None, typer.Option(min=1, help="Ask this many test questions at most, spread over all documents.")] = None,
+    runs: RunsOption = Path("runs"),
+    changes: ChangesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say beforehand what a study can show, what to add, and how long it takes here, by a probe of seconds."""
+    from dataclasses import replace
+
+    from ragft.pace import probe
+    from ragft.plan import make_plan
+    from ragft.plantext import plan_text
+    from ragft.progress import Lines
+    from ragft.study import load_study, prepare
+
+    context = prepare(load_study(study, [*(changes or []), *([f"limit={limit}"] if limit else [])]), runs)
+    planned = replace(make_plan(context), work=probe(context, Lines()))
+    show(as_json, planned, plan_text(planned))
+
+
 def drill(
     study: StudyArgument,
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Version 2: a folder with corpus/ and questions.jsonl, or only the documents.")],
@@ -159,5 +180,5 @@ def validate(
 
 def add_to(app: typer.Typer) -> None:
     """Register them."""
-    for command in (decide, drill, risks, judge, validate):
+    for command in (plan, decide, drill, risks, judge, validate):
         app.command()(command)

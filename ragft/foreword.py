@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ragft import cautions, registry
-from ragft.context import Context, adapter_name, searched_adapters, seeds_of, trial_tokens
+from ragft.context import Context, searched_adapters, seeds_of, trial_tokens
 from ragft.numbers import points
-from ragft.planning import expected
+from ragft.plan import planned_design
+from ragft.planning import Design, expected
 from ragft.settings import Study
 
 
@@ -15,7 +16,6 @@ def foreword(context: Context) -> str:
     """What is about to run, and what so many questions can be expected to show."""
     study, documents = context.study, [gold.document for _, gold in context.domain.split("test")]
     tuned = [name for name, arm in study.arms.items() if arm.tuning]
-    trainings = {adapter_name(context, study.arms[name]) for name in tuned if not registry.is_control(study.arms[name].format)}
     seeds = f", {len(study.seeds)} seed{'s' * (len(study.seeds) != 1)} a tuned arm" if tuned else ""
     head = f"{study.name}: {len(study.arms)} arm{'s' * (len(study.arms) != 1)} ({', '.join(study.arms)}){seeds}; {_of(documents)}."
     candidates = [name for name, arm in study.arms.items() if arm.retriever != "oracle" and not registry.is_control(arm.format)]
@@ -23,7 +23,7 @@ def foreword(context: Context) -> str:
     counts = {name: len(seeds_of(study, study.arms[name])) for name in tuned if not registry.is_control(study.arms[name].format)}
     strata = cautions.about_strata([gold.stratum for _, gold in context.domain.split("test")], bool(tuned))
     minds = [*cautions.about_documents(documents), *strata, *cautions.about_seeds(counts, len(study.seeds) > 1), *cautions.about_arms(rivals)]
-    return "\n".join([head, *_searching(context), _expectation(study, documents, len(candidates) - 1, len(trainings)), *minds])
+    return "\n".join([head, *_searching(context), _expectation(study, planned_design(context)), *minds])
 
 
 def _searching(context: Context) -> list[str]:
@@ -43,11 +43,11 @@ def _of(documents: Sequence[str]) -> str:
     return f"{len(documents)} test question{'s' * (len(documents) != 1)} from {number} document{'s' * (number != 1)}"
 
 
-def _expectation(study: Study, documents: Sequence[str], challengers: int, trainings: int) -> str:
+def _expectation(study: Study, planned: Design) -> str:
     """The gain that can be shown and the difference that can be ruled out, with 80 % power."""
-    if not challengers:
+    if not planned.challengers:
         return f"No arm is compared with {study.reference}."
-    found = expected(documents, margin=study.margin, alpha=study.alpha, challengers=challengers, trainings=trainings, seeds=len(study.seeds))
+    found = expected(planned)
     if found.gain is None:
         return f"Expect no gain over {study.reference} to be shown, however large: there are too few questions, documents or seeds."
     margin = points(study.margin)

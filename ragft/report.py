@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ragft import charts, costpage, diagnosis, dosepage, drilled, guidepage, ladder, ladderpage, numbers, registry, slicewords, trainingpage
+from ragft import charts, costpage, diagnosis, dosepage, drilled, guidepage, ladder, ladderpage, numbers, plantext, registry, slicewords, trainingpage
 from ragft.charts import IntervalRow
 from ragft.compare import ArmRow, Comparison, SliceRow
 from ragft.domain.splits import STRATA
@@ -25,6 +25,7 @@ from ragft.judged import read_judged
 from ragft.material import Arm, Material, read_material
 from ragft.numbers import percent, signed
 from ragft.pages import environment
+from ragft.plan import read_plan
 from ragft.risk import KINDS, read_risks
 from ragft.store import Run, write_text
 from ragft.types import OUTCOMES, Answer, Gold, Hit
@@ -48,6 +49,7 @@ SECTIONS = (
     ("judges", "Judges"),
     ("which-tuning", "Which fine-tuning?"),
     ("examples", "Worked examples"),
+    ("plan", "Planned before"),
     ("made-from", "Made from"),
 )
 
@@ -101,13 +103,14 @@ def _page(m: Material) -> dict[str, Any]:
 def _followed_up(m: Material) -> dict[str, Any]:
     """What was tried on the run after it was finished, and the sections with their numbers: those that hold something, and what could be tried."""
     drill, risks = read_drill(m.run.folder), read_risks(m.run.folder)
-    judges = read_judged(m.run)
+    judges, plan = read_judged(m.run), read_plan(m.run.folder)
     names = [section for section in SECTIONS if section[0] != "judges" or judges]
     return {
         "drill": drilled.view(drill) if drill else None,
         "risks": risks if risks and risks.metric == m.comparison.metric else None,
         "kinds": KINDS,
         "judges": judges,
+        "planned": plantext.view(plan) if plan else None,
         "sections": names,
         "number": {key: number for number, (key, _) in enumerate(names, start=1)},
     }

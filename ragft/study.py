@@ -22,6 +22,7 @@ from ragft.facts import arm_facts
 from ragft.files import check_writable
 from ragft.models import find_model, is_hub_id
 from ragft.placement import several_gpus, side_by_side
+from ragft.plan import make_plan
 from ragft.privacy import keep_private
 from ragft.progress import Silent, Watcher
 from ragft.readiness import check_study
@@ -120,6 +121,8 @@ def start(context: Context) -> None:
     save_study(context.study, context.run.folder / "study.yaml")
     write_jsonl(context.run.folder / "questions.jsonl", [question for question, _ in test])
     write_jsonl(context.run.folder / "gold.jsonl", [gold for _, gold in test])
+    if not (context.run.folder / "plan.json").is_file():  # what was said beforehand stays as it was said
+        write_json(context.run.folder / "plan.json", make_plan(context))
     manifest.start(context)
 
 

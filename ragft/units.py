@@ -137,11 +137,19 @@ def training_dtype(context: Context) -> Dtype:
         return context.study.base_dtype
     path = context.run.folder / "dtype.json"
     if not path.is_file():
-        from ragft.tuning.dtype import choose_dtype
-
-        examples = closed_book_examples(context.domain.split("train")[:PROBE_QUESTIONS], context.domain.language)
-        write_json(path, choose_dtype(context.model.folder, examples))
+        write_json(path, _probed_dtype(context))
     return read_record(TrainingDtype, path).dtype
+
+
+def training_dtype_of(context: Context) -> Dtype:
+    """The same for a study that is not run yet; nothing is written."""
+    return context.study.base_dtype or _probed_dtype(context).dtype
+
+
+def _probed_dtype(context: Context) -> TrainingDtype:
+    from ragft.tuning.dtype import choose_dtype
+
+    return choose_dtype(context.model.folder, closed_book_examples(context.domain.split("train")[:PROBE_QUESTIONS], context.domain.language))
 
 
 def _forecast_of_another_seed(context: Context, arm: ArmSettings, plan: AdapterPlan, index_sha256: str) -> Forecast | None:

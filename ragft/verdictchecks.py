@@ -14,7 +14,7 @@ from ragft.compare import compare, pairwise
 from ragft.cost import Measured, Metered
 from ragft.decide import Decision, decide
 from ragft.needs import ArmFacts
-from ragft.planning import CORRELATION, DISCORDANCE, SEED_SD, expected
+from ragft.planning import CORRELATION, DISCORDANCE, SEED_SD, design_of, expected
 from ragft.progress import Advance
 from ragft.scoretable import ScoreTable
 from ragft.stats import Ahead, detectable, satterthwaite
@@ -234,7 +234,8 @@ def _known_gains(parts: Parts) -> dict[str, float]:
 
 def _planned_gain(parts: Parts) -> float | None:
     names = [str(document) for document, size in enumerate(parts.sizes) for _ in range(size)]
-    return expected(names, margin=MARGIN, alpha=ALPHA, challengers=len(TUNED) + 1, trainings=len(set(ADAPTERS.values())), seeds=parts.seeds).gain
+    trainings = len(set(ADAPTERS.values()))
+    return expected(design_of(names, margin=MARGIN, alpha=ALPHA, challengers=len(TUNED) + 1, trainings=trainings, seeds=parts.seeds)).gain
 
 
 def _power(job: tuple[Parts, Mapping[str, float], int, int]) -> Cell:

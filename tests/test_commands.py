@@ -73,9 +73,7 @@ def test_what_follows_a_run_needs_the_run(tiny_study, tmp_path, capsys, command)
 
 
 def finding(ok: bool) -> Finding:
-    return Finding(
-        "tie", "Rarely wrong", ok, "2.0 %", "at most 2.5 %", "wrong", (Cell({"documents": "40"}, 1000, 0.02 if ok else 0.2, most=0.04),)
-    )
+    return Finding("tie", "Rarely wrong", ok, "2.0 %", "at most 2.5 %", "wrong", (Cell({"documents": "40"}, 1000, 0.02 if ok else 0.2, most=0.04),))
 
 
 @pytest.mark.parametrize("ok", [True, False])

@@ -8,10 +8,14 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.power import TTestPower
 
 from ragft import planning
-from ragft.planning import expected
+from ragft.planning import design_of, questions_needed
 from ragft.stats import clustered_mean
 
 ALONE = {"margin": 0.03, "alpha": 0.025, "challengers": 1, "trainings": 0, "seeds": 1}
+
+
+def expected(names, **known):
+    return planning.expected(design_of(names, **known))
 
 
 def documents(number: int, each: int) -> list[str]:
@@ -79,3 +83,25 @@ def test_more_documents_seeds_and_fewer_rivals_help():
 def test_nothing_can_be_shown(names, changed):
     found = expected(names, **{**ALONE, **changed})
     assert (found.gain, found.equivalence) == (None, None)
+
+
+# ── what it takes ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("known", [ALONE, {"margin": 0.03, "alpha": 0.025, "challengers": 4, "trainings": 2, "seeds": 3}])
+@pytest.mark.parametrize("goal", [{"gain": 0.12}, {"equivalence": 0.1}])
+def test_so_many_questions_are_enough_and_fewer_are_not(known, goal):
+    planned = design_of(documents(10, 6), **known)
+    number = questions_needed(planned, **goal)
+    assert number is not None
+    (name, wanted), each = next(iter(goal.items())), 6
+    enough, fewer = (getattr(expected(documents(round(share * number / each), each), **known), name) for share in (1.02, 0.97))
+    assert enough <= wanted < fewer
+
+
+def test_where_seeds_are_the_limit_no_number_of_questions_helps():
+    usual = {"margin": 0.03, "alpha": 0.025, "challengers": 4, "trainings": 2}
+    assert questions_needed(design_of(documents(30, 3), **usual, seeds=2), gain=0.04) is None
+    assert questions_needed(design_of(documents(30, 3), **usual, seeds=1), gain=0.5) is None
+    few, many = (questions_needed(design_of(documents(30, 3), **usual, seeds=seeds), gain=0.09) for seeds in (3, 10))
+    assert many < (few or planning.MOST_QUESTIONS)
