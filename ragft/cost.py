@@ -79,6 +79,20 @@ def measured(values: Sequence[float]) -> Measured:
     return Measured(float(found.mean()), float(found.var(ddof=1)) / len(found), len(found) - 1.0)
 
 
+def timed_once(seconds: float, alike: Sequence[Measured]) -> Measured:
+    """A single timing of work whose parts were timed several times elsewhere: it varies as one timing of them does, in proportion.
+
+    `alike` are the means of those parts; where one of them was timed only once, nothing is known.
+    """
+    parts = [(part.variance * (part.df + 1), part.df) for part in alike if part.df < inf]
+    total = sum(part.mean for part in alike)
+    if total <= 0 or any(df <= 0 for _, df in parts):
+        return Measured(seconds, 0.0, 0.0)
+    variance = sum(one for one, _ in parts)
+    spread = sum(one**2 / df for one, df in parts)
+    return Measured(seconds, (seconds / total) ** 2 * variance, variance**2 / spread if spread else inf)
+
+
 def measured_by_batch(values: Sequence[float], batches: Sequence[Hashable]) -> Measured:
     """A question's typical seconds: the median over questions, each with its share of the batch that it was answered in.
 

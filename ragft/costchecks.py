@@ -16,7 +16,7 @@ from zlib import crc32
 import numpy as np
 
 from ragft.breakeven import REACH, Axis, BreakEven, break_even, cost_terms, difference, root
-from ragft.cost import Measured, Metered, Prices, measured, measured_by_batch
+from ragft.cost import Measured, Metered, Prices, measured, measured_by_batch, timed_once
 from ragft.progress import Advance
 from ragft.validation import Cell, Finding, Setup, at_least, judged
 
@@ -157,13 +157,14 @@ def worlds(machine: Machine, number: int, seed: int = 0) -> Iterator[tuple[Meter
 
 
 def _measured(arm: Metered, seeds: int, machine: Machine, rng: np.random.Generator) -> Metered:
-    """A run: set-ups (three of any arm: with one the variance is unknown), batches of questions, and an update drill."""
-    setup, update = (arm.setup_seconds.mean * np.exp(rng.normal(-(SETUP_SD**2) / 2, SETUP_SD, SEEDS)) for _ in range(2))
+    """A run: set-ups (three of any arm: with one the variance is unknown), batches of questions, and an update drill, timed once."""
+    setup = measured((arm.setup_seconds.mean * np.exp(rng.normal(-(SETUP_SD**2) / 2, SETUP_SD, SEEDS))).tolist())
+    update = arm.setup_seconds.mean * float(np.exp(rng.normal(-(SETUP_SD**2) / 2, SETUP_SD)))
     adapters = np.repeat(np.exp(rng.normal(0, SEED_SD, seeds)), BATCHES)  # answer at different lengths
     batches = arm.question_seconds.mean * adapters * batch_seconds(seeds * BATCHES, machine.load, rng) / typical(machine.load)
     names = [batch for batch in range(seeds * BATCHES) for _ in range(BATCH)]
     questions = measured_by_batch(np.repeat(batches, BATCH).tolist(), names)
-    return _metered(measured(setup.tolist()), questions, measured(update.tolist()) if machine.drilled else None)
+    return _metered(setup, questions, timed_once(update, [setup]) if machine.drilled else None)
 
 
 def batch_seconds(number: int, load: Load, rng: np.random.Generator) -> np.ndarray:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ragft import scoring
-from ragft.cost import Measured, Metered, measured, measured_by_batch
+from ragft.cost import Measured, Metered, measured, measured_by_batch, timed_once
 from ragft.drilled import Drill, read_drill
 from ragft.measures import BASE, Measures, read_measures
 from ragft.needs import ArmFacts
@@ -63,10 +62,9 @@ def _metered(fits: Rows, rows: Sequence[Rows], seeds: Sequence[int], metric: str
         return None
     index, training = _index(fits), [fit["adapter"]["fit"] for fit in fits if "adapter" in fit]
     trained = measured([fit["seconds"] for fit in training]) if training else Measured(0.0)
-    setup = trained.plus(index)
     fresh = drill.updated(name) if drill else None
     return Metered(
-        setup_seconds=setup,
+        setup_seconds=trained.plus(index),
         question_seconds=measured_by_batch([seconds for seconds, _ in timed], [batch for _, batch in timed]),
         share_correct=_mean(row[metric] for _, row in every),
         setup_gib=max((part["fit"].get("peak_bytes") or 0 for fit in fits for part in fit.values()), default=0) / GIB,
@@ -74,7 +72,7 @@ def _metered(fits: Rows, rows: Sequence[Rows], seeds: Sequence[int], metric: str
         training_tokens=_mean(fit.get("training_tokens") for fit in training),
         prompt_tokens=_mean(row["prompt_tokens"] for _, row in every),
         completion_tokens=_mean(row["completion_tokens"] for _, row in every),
-        update_seconds=as_sure_as(setup, fresh.seconds) if fresh and fresh.seconds is not None else None,
+        update_seconds=timed_once(fresh.seconds, [trained, index]) if fresh and fresh.seconds is not None else None,
         index_seconds=index,
     )
 
@@ -85,11 +83,6 @@ def _index(fits: Rows) -> Measured:
         if "index" in fit:
             return measured([fit["index"]["fit"]["seconds"], *fit["index"]["fit"].get("again", ())])
     return Measured(0.0)
-
-
-def as_sure_as(setup: Measured, seconds: float) -> Measured:
-    """An update that was timed once: it is the set-up's work, so it is taken to vary as much in proportion."""
-    return replace(setup.times(seconds / setup.mean), mean=seconds) if setup.mean > 0 else Measured(seconds, 0.0, 0.0)
 
 
 def _mean(values: Any) -> float:

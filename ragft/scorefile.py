@@ -17,10 +17,10 @@ import numpy as np
 
 from ragft import registry
 from ragft.compare import Comparison, compare
-from ragft.cost import Measured, Metered, Prices, measured, measured_by_batch
+from ragft.cost import Measured, Metered, Prices, measured, measured_by_batch, timed_once
 from ragft.decide import Decision, decide
 from ragft.errors import InputError, unknown
-from ragft.facts import arm_facts, as_sure_as
+from ragft.facts import arm_facts
 from ragft.needs import ArmFacts
 from ragft.quantities import Fixed, Quantity, Rate, Waits, rate
 from ragft.scorerows import COLUMNS, read_rows
@@ -196,12 +196,12 @@ def _metered(part: pd.DataFrame) -> Metered | None:
     if timed.empty or training.isna().any() > training.isna().all() or (training.isna().all() and not len(index)):
         return None
     indexed = measured(index.tolist()) if len(index) else Measured(0.0)
-    setup = (measured(training.tolist()) if training.fillna(0).any() else Measured(0.0)).plus(indexed)
+    trained = measured(training.tolist()) if training.fillna(0).any() else Measured(0.0)
     # an answer without a batch was timed on its own
     batches = [(row.seed, row.batch or row.Index) for row in timed[["seed", "batch"]].itertuples()]
     update = part["update_seconds"].iloc[0]
     return Metered(
-        setup_seconds=setup,
+        setup_seconds=trained.plus(indexed),
         question_seconds=measured_by_batch(timed["seconds"].tolist(), batches),
         share_correct=_mean(part["score"]) or 0.0,
         setup_gib=_most(part["setup_gib"]),
@@ -209,7 +209,7 @@ def _metered(part: pd.DataFrame) -> Metered | None:
         training_tokens=_mean(part.drop_duplicates("seed")["training_tokens"]) or 0.0,
         prompt_tokens=_mean(part["prompt_tokens"]) or 0.0,
         completion_tokens=_mean(part["completion_tokens"]) or 0.0,
-        update_seconds=None if np.isnan(update) else as_sure_as(setup, float(update)),
+        update_seconds=None if np.isnan(update) else timed_once(float(update), [trained, indexed]),
         index_seconds=indexed,
     )
 

@@ -40,9 +40,9 @@ CAPTIONS = {
     "margin": "A row has all cells of so many documents, of such sizes and scores: a small dot for each, the large one their mean, the line from the "
     "least to the most. Shaded: above alpha, but within what chance may add.",
     "power": "A row has all cells of so many documents of such sizes: a small dot for each, the large one their mean, the line from the least to the "
-    "most. Shaded: what a stated power of 80 % may be, with what chance may add.",
+    "most. Shaded: what a stated power of 80 % may be.",
     "plan": "A row has all cells of so many documents and questions: a small dot for each, the large one their mean. Shaded: what a stated power of "
-    "80 % may be, with what chance may add.",
+    "80 % may be.",
 }
 
 

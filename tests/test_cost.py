@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ragft.cost import Measured, Metered, Prices, arm_cost, measured, measured_by_batch
+from ragft.cost import Measured, Metered, Prices, arm_cost, measured, measured_by_batch, timed_once
 from ragft.errors import InputError
 
 PRICES = Prices(machine_per_hour=3.6, questions_per_month=1000, updates_per_month=2, months=10)  # 0.001 a second
@@ -202,3 +202,14 @@ def test_the_page_has_every_price_with_its_default():
     shown = {name: "none" if field.default is None else f"`{field.default:g}`" for name, field in Prices.model_fields.items() if name != "currency"}
     assert {name: text if text == "none" else f"`{float(text.strip('`')):g}`" for name, text in rows.items() if name != "currency"} == shown
     assert rows["currency"] == f"`{Prices().currency}`"
+
+
+def test_what_was_timed_once_varies_as_one_timing_does():
+    """Three trainings and three indexes by hand; the update took twice as long as their sum."""
+    trained, indexed = measured([60.0, 66.0, 72.0]), measured([2.0, 3.0, 4.0])
+    found = timed_once(138.0, [trained, indexed])
+    assert (found.mean, found.variance) == (138.0, pytest.approx(4 * (36 + 1)))
+    assert found.df == pytest.approx(37**2 / (36**2 / 2 + 1 / 2))
+    assert timed_once(5.0, [Measured(0.0), indexed]).variance == pytest.approx((5 / 3) ** 2)
+    assert timed_once(5.0, [measured([3.0])]) == Measured(5.0, 0.0, 0.0)
+    assert timed_once(5.0, [Measured(0.0)]) == Measured(5.0, 0.0, 0.0)

@@ -81,7 +81,7 @@ def test_a_drill_tells_the_stale_rate_and_the_update(run):
     assert facts["lora"].value("stale_rate") is None
     update = facts["rag"].metered.update_seconds
     assert update is not None and (update.mean, update.df) == (6.0, 2.0)
-    assert update.variance == pytest.approx(1 / 3 * 4)  # twice as long, and in proportion as sure as the set-up
+    assert update.variance == pytest.approx(1.0 * 4)  # twice as long, and in proportion as unsure as one set-up
 
 
 def test_risks_become_needs(run):
