@@ -23,9 +23,12 @@ def decide(
     margin: Annotated[float | None, typer.Option(help="With --scores: the gain worth paying for, as a share of 1; 0.03 unless given.")] = None,
     alpha: Annotated[float | None, typer.Option(help="With --scores: the error probability, one-sided; 0.025 unless given.")] = None,
     scorer: Annotated[str | None, typer.Option(metavar="NAME", help="With --scores: which of a log's scores.")] = None,
+    settings: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --scores: YAML with margin, alpha, reference, needs, costs, slices, metric, model.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Decide again from a run's comparison and costs, or from scores made elsewhere."""
+    """Decide again from a run's scores and costs, or from scores made elsewhere."""
     from ragft import views
     from ragft.errors import InputError
 
@@ -34,16 +37,20 @@ def decide(
         raise InputError("decide takes a run's folder, or scores: ragft decide RUN, or: ragft decide --scores scores.csv")
     if scores:
         from ragft.scorefile import decide_scores
+        from ragft.scoresettings import read_settings
 
         if replay:
             raise InputError("--replay goes with a run, not with --scores.")
-        comparison, decision = decide_scores(scores, **asked)  # type: ignore[arg-type]
+        stated = read_settings(settings) if settings else {}
+        comparison, decision = decide_scores(scores, **{**stated, **asked})
         both = {"decision": decision, "comparison": comparison}
         show(as_json, both, f"{views.comparison_text(comparison)}\n\n{views.decision_text(decision)}")
         return
     from ragft.study import decide_run
     from ragft.study import replay as replay_run
 
+    if settings:
+        raise InputError("--settings goes with --scores. Of a run, change study.yaml.")
     if asked:
         raise InputError(f"--{min(asked)} goes with --scores. Of a run, change study.yaml, or: ragft run STUDY --set {min(asked)}=VALUE")
     found = find(run)  # type: ignore[arg-type]

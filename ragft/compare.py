@@ -92,7 +92,22 @@ def at_weights(table: ScoreTable, weights: np.ndarray, found: Comparison) -> Com
     arms = [replace(arm, scores=_linear(arm.scores, weights)) for arm in table.arms]
     changed = replace(table, arms=tuple(arms))
     differences, against_base = _contrasts(changed, found.reference, found.margin, found.alpha, contrasts.seed_variances(arms))
-    return replace(found, challengers=tuple(differences), against_base=tuple(against_base))
+    of_documents = np.array(list(_totals(table.documents, weights).values()))
+    df, questions = (float(values.sum() ** 2 / (values**2).sum()) for values in (of_documents, weights))  # as many as count, in effect
+    share = found.alpha / max(1, len(found.family))
+
+    def fewer(difference: Difference) -> Difference:
+        value = stats.of_fewer(difference.estimate, df - 1, questions)
+        return replace(difference, estimate=value, low=None, high=None) if value.df <= 0 else contrasts.bounded(difference, value, share)
+
+    return replace(found, challengers=tuple(map(fewer, differences)), against_base=tuple(map(fewer, against_base)))
+
+
+def _totals(documents: Sequence[str], weights: np.ndarray) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for document, weight in zip(documents, weights.tolist(), strict=True):
+        found[document] = found.get(document, 0.0) + weight
+    return found
 
 
 def _linear(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:

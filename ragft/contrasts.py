@@ -63,6 +63,12 @@ def with_holm(differences: Sequence[Difference], family: int) -> list[Difference
     return [replace(d, p_above_margin_holm=None if d.p_above_margin is None else p) for d, p in zip(differences, adjusted, strict=False)]
 
 
+def bounded(difference: Difference, value: Estimate, alpha: float) -> Difference:
+    """The same difference by another estimate."""
+    low, high = (clip(bound, -1.0) for bound in value.bounds(alpha))
+    return replace(difference, estimate=value, low=low, high=high)
+
+
 def clip(bound: float | None, least: float = 0.0) -> float | None:
     """A mean score lies in [0, 1], and so does what is known of it."""
     return None if bound is None else min(1.0, max(least, bound))

@@ -40,6 +40,12 @@ class Prices(Strict):
     updates_per_month: float = Field(default=1, ge=0)
     months: float = Field(default=12, gt=0)
 
+    @property
+    def supposed(self) -> tuple[str, ...]:
+        """The price of an hour and the volumes that are ragft's own suppositions, for all that can be told."""
+        names = ("machine_per_hour", "questions_per_month", "updates_per_month", "months")
+        return tuple(name for name in names if getattr(self, name) == type(self).model_fields[name].default)
+
     def second(self, gib: float) -> float:
         """What a second of the machine costs while the work holds so much memory."""
         return (self.machine_per_hour + self.watts / 1000 * self.electricity_per_kwh + gib * self.memory_per_gib_hour) / SECONDS_PER_HOUR
@@ -142,6 +148,11 @@ class Metered:
 
     def _trained_by_api(self, prices: Prices) -> bool:
         return self.training_tokens > 0 and prices.training_tokens_per_million is not None
+
+    def priceable(self, prices: Prices) -> bool:
+        """Whether answers have a cost: not where a price per token is stated and no tokens were counted."""
+        by_token = prices.prompt_tokens_per_million is not None or prices.completion_tokens_per_million is not None
+        return not by_token or self.prompt_tokens > 0 or self.completion_tokens > 0
 
     def question(self, prices: Prices) -> Measured:
         """Of a model behind an API the tokens, of one's own the seconds.

@@ -19,7 +19,8 @@ FARTHEST = 20  # times the stated questions a month: a break-even beyond is not 
 def view(m: Material) -> dict[str, Any]:
     """What cost.html knows: of the arms that could be deployed."""
     facts, prices = arm_facts(m.run, m.comparison.metric), m.study.costs
-    known = {name: found.metered for name, found in facts.items() if found.metered and found.retriever != "oracle" and not m.arm(name).control}
+    priceable = {name: found for name, found in facts.items() if found.metered and found.metered.priceable(prices)}
+    known = {name: found.metered for name, found in priceable.items() if found.metered and found.retriever != "oracle" and not m.arm(name).control}
     lines = _lines(m, known)
     return {
         "costs": {name: arm_cost(metered, prices) for name, metered in known.items()},
@@ -28,7 +29,7 @@ def view(m: Material) -> dict[str, Any]:
         "break_evens": [(even.axis, break_even_words(even, prices)) for even in m.decision.break_even],
         "cost_chart": _chart(lines, prices) if len(lines) > 1 else "",
         "cost_keys": charts.line_keys(lines) if len(lines) > 1 else [],
-        "placeholder_prices": prices == Prices(),
+        "supposed": prices.supposed,
     }
 
 

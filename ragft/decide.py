@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ragft.breakeven import BreakEven, break_evens
 from ragft.case import Case, case_of
 from ragft.compare import ScoreTable
 from ragft.comparison import Comparison, Interaction
 from ragft.cost import Prices
-from ragft.errors import unknown
 from ragft.flips import changes
-from ragft.needs import NEEDS, ArmFacts
+from ragft.needs import NEEDS, ArmFacts, check_need
 from ragft.numbers import percent, points
 from ragft.odds import Odds, odds
 from ragft.rules import CANNOT_READ, VERDICTS, above, below, blocked, rule
 from ragft.slicewords import slice_words
-from ragft.words import MOST_NAMED, by_kind, named
+from ragft.words import HARMFUL, HELPFUL, MOST_NAMED, REDUNDANT, by_kind, named, together
 
 __all__ = ["NEEDS", "VERDICTS", "ArmFacts", "Decision", "decide"]
 
@@ -60,10 +59,10 @@ def decide(
     verdict; that takes longer (a comparison for each mix that is tried). `notes` are what the data can and cannot say, in
     sentences; they stand with the reasons. `warnings` are what else a reader must know before trusting it; they stand before the comparison's own.
     """
-    for name in needs or {}:
-        if name not in NEEDS:
-            raise unknown("need", name, NEEDS)
-    case = case_of(found, facts, needs or {}, prices or Prices())
+    for name, asked in (needs or {}).items():
+        check_need(name, asked)
+    stated = prices or Prices()
+    case = case_of(found, {arm: _priced(known, stated) for arm, known in facts.items()}, needs or {}, stated)
     verdict, recommend, because = rule(case, found.margin)
     context = [] if blocked(case) else [*_untrained(case), *_gates(case), *_kinds(case, recommend), *slice_words(found)]
     deployable, evens = dict.fromkeys([found.reference, *found.family]), _break_evens(case)
@@ -82,7 +81,7 @@ def decide(
         reference=found.reference,
         model=model,
         odds=odds(case),
-        warnings=(*warnings, *found.warnings, *_about_needs(case, recommend)),
+        warnings=(*warnings, *found.warnings, *_about_needs(case, recommend), *_about_prices(case, facts, verdict, recommend)),
     )
 
 
@@ -91,6 +90,22 @@ def _about_needs(case: Case, recommend: str) -> list[str]:
     unmet, waiting = case.unmet(recommend), case.open(recommend)
     sentences = [f"{recommend} itself does not meet a need: {'; '.join(unmet)}."] if unmet else []
     return sentences + ([f"Whether {recommend} itself meets the needs is not sure: {'; '.join(waiting)}"] if waiting else [])
+
+
+def _priced(facts: ArmFacts, prices: Prices) -> ArmFacts:
+    """An arm whose tokens were not counted has no cost by the token."""
+    return facts if facts.metered is None or facts.metered.priceable(prices) else replace(facts, metered=None)
+
+
+def _about_prices(case: Case, facts: Mapping[str, ArmFacts], verdict: str, recommend: str) -> list[str]:
+    """Costs that are not known, and a verdict that rests on volumes which nobody stated."""
+    lost = [arm for arm, known in facts.items() if known.metered and not case.facts[arm].metered]
+    sentences = [f"A price per token is stated, but the tokens of {named(lost)} were not counted: their costs are not known."] if lost else []
+    if verdict in ("adopt-tuned", "equivalent") and case.saves(recommend) and (supposed := case.prices.supposed):
+        sentences.append(
+            f"That {recommend} costs less rests on figures that ragft supposes and nobody stated ({', '.join(supposed)}). State yours under costs."
+        )
+    return sentences
 
 
 def _untrained(case: Case) -> list[str]:
@@ -102,9 +117,10 @@ def _untrained(case: Case) -> list[str]:
 def _gates(case: Case) -> list[str]:
     """What the cheap arms say about where the bottleneck is."""
     sentences = _reading(case) or [*_closed_book(case.found), *_retrieval(case.found)]
-    harmful = [both for both in case.found.interactions if below(both.high, 0.0)]
-    helpful = [both for both in case.found.interactions if above(both.low, 0.0)]
-    return [*sentences, *_together(harmful, "get in each other's way", "less"), *_together(helpful, "help each other", "more")]
+    said = ((HARMFUL, "get in each other's way", "less"), (REDUNDANT, "overlap", "less"), (HELPFUL, "help each other", "more"))
+    for kind, what, word in said:
+        sentences += _together([both for both in case.found.interactions if together(case.found, both) == kind], what, word)
+    return sentences
 
 
 def _together(found: Sequence[Interaction], what: str, word: str) -> list[str]:

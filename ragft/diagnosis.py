@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ragft.domain.splits import order
 from ragft.types import Gold, Span
+from ragft.words import ADDITIVE, HARMFUL, HELPFUL, REDUNDANT, UNDECIDED, together
 
 if TYPE_CHECKING:
     from ragft.compare import Comparison, Difference, Interaction
@@ -124,19 +125,19 @@ class TwoByTwo:
 
 def two_by_two(comparison: Comparison, found: Interaction) -> TwoByTwo:
     base, rag, tuned, both = (comparison.row(name).estimate.mean for name in (found.base, found.rag, found.tuned, found.both))
-    return TwoByTwo(found, base, rag, tuned, both, _interaction_words(found, max(rag, tuned), both, comparison.margin))
+    return TwoByTwo(found, base, rag, tuned, both, _interaction_words(comparison, found))
 
 
-def _interaction_words(found: Interaction, better_alone: float, both: float, margin: float) -> str:
-    low, high = found.low, found.high
-    if low is None or high is None:
+TOGETHER = {
+    HELPFUL: "They help each other: together they bring more than the sum of what each brings alone.",
+    HARMFUL: "They get in each other's way (harmful): together they score surely below RAG alone.",
+    REDUNDANT: "They overlap (redundant): together they bring less than the sum of what each brings alone.",
+    ADDITIVE: "They add up (additive): any deviation from the plain sum is smaller than the margin.",
+    UNDECIDED: "Undecided: the interval contains 0, so they may simply add up, overlap or help each other.",
+}
+
+
+def _interaction_words(comparison: Comparison, found: Interaction) -> str:
+    if found.low is None or found.high is None:
         return f"Undecided, {no_interval(found.estimate)}: whether they add up, overlap or get in each other's way cannot be told."
-    if low > 0:
-        return "They help each other: together they bring more than the sum of what each brings alone."
-    if high < 0 and both < better_alone:
-        return "They get in each other's way (harmful): together they score below the better of the two alone."
-    if high < 0:
-        return "They overlap (redundant): together they bring less than the sum of what each brings alone, though not less than the better one."
-    if low > -margin and high < margin:
-        return "They add up (additive): any deviation from the plain sum is smaller than the margin."
-    return "Undecided: the interval contains 0, so they may simply add up, overlap or help each other."
+    return TOGETHER[together(comparison, found)]

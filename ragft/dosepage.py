@@ -8,7 +8,7 @@ from typing import Any
 from ragft import charts
 from ragft.charts import IntervalRow
 from ragft.comparison import Comparison, Dose, Forecast, Level
-from ragft.numbers import percent, points, span
+from ragft.numbers import chance, percent, points, span
 
 BENDS = 0.05  # the p below which a straight line is said not to fit
 TOLD = 4  # times the largest dose: the forecast that is told in words
@@ -29,13 +29,6 @@ def dose_words(dose: Dose, reference: str) -> list[str]:
     if forecast.overtakes is not None and 0 <= forecast.estimate.mean <= 1:
         told.append(f"The chance that {forecast.dose:g} wordings overtake {reference} is {chance(forecast.overtakes)}, if that line holds.")
     return [*told, _fit_words(dose)]
-
-
-def chance(share: float | None) -> str:
-    """ "12 %"; never quite 0 or 100."""
-    if share is None:
-        return percent(None)
-    return "below 1 %" if share < 0.01 else "above 99 %" if share > 0.99 else percent(share, 0)
 
 
 def _slope_words(dose: Dose) -> str:

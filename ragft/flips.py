@@ -166,7 +166,7 @@ def _price(found: Comparison, difference: Difference) -> str:
 def _volumes(case: Case, break_evens: Sequence[BreakEven]) -> list[str]:
     """Where a fine-tuned model without passages begins or ceases to cost less: a sentence for each of a few, one for all of many."""
     alone = [e for e in break_evens if e.axis == "questions" and e.at is not None and case.facts[e.arm].tuning and not case.retrieves(e.arm)]
-    stated = f"questions a month (stated: {case.prices.questions_per_month:,.0f}); that matters only if"
+    stated = f"questions a month (here: {case.prices.questions_per_month:,.0f}); that matters only if"
     sentences, other = list[str](), case.found.reference
     for side in dict.fromkeys(e.cheaper for e in alone):
         same = {e.arm: e.at or 0.0 for e in alone if e.cheaper == side}

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal
 
 from ragft.cost import Metered
+from ragft.errors import InputError, unknown
 from ragft.numbers import percent, points
 from ragft.quantities import Quantity, Rate, none_of
 
@@ -50,6 +52,7 @@ class Limit:
     get: str = ""  # how it is measured where it was not; "": a run does it
     more: str = "Measure more."  # what narrows the interval
     per_arm: Callable[[ArmFacts], bool] = lambda facts: True  # whether it can be other than 0
+    most: float = 1.0  # that can be asked for: of a share, 1
 
     def __call__(self, name: str, facts: ArmFacts, asked: float, alpha: float) -> Tested:
         found = facts.measured.get(name)
@@ -108,8 +111,10 @@ def _retrieves(facts: ArmFacts) -> bool:
 RISKS = "measure it with `ragft risks STUDY`, then decide again"
 MORE_QUESTIONS = "Ask more such questions."
 NEEDS: dict[str, Limit | Nature] = {
-    "p95_latency_seconds": Limit("one answer in twenty takes longer than", _seconds, more="Time more answers, on a machine that does nothing else."),
-    "peak_memory_gib": Limit("while answering it takes", _gib),
+    "p95_latency_seconds": Limit(
+        "one answer in twenty takes longer than", _seconds, more="Time more answers, on a machine that does nothing else.", most=inf
+    ),
+    "peak_memory_gib": Limit("while answering it takes", _gib, most=inf),
     "false_answer_rate": Limit("it answers", percent, " of the unanswerable questions", "the study has no unanswerable question", MORE_QUESTIONS),
     "abstention_rate": Limit("it declines to answer", percent, " of the questions that the documents answer", more=MORE_QUESTIONS),
     "forgetting": Limit(
@@ -138,7 +143,18 @@ NEEDS: dict[str, Limit | Nature] = {
     "citations": Nature(lambda facts: not facts.retriever, "without passages it has nothing to cite"),
     "access_control": Nature(_tuned, "what it learned cannot be kept from some of its readers"),
 }
-FLAGS = tuple(name for name, need in NEEDS.items() if isinstance(need, Nature))  # asked for with true or false
+
+
+def check_need(name: str, asked: float | bool) -> None:
+    """Raise InputError for a need that is not known, or a value that it cannot have."""
+    if name not in NEEDS:
+        raise unknown("need", name, NEEDS)
+    need = NEEDS[name]
+    if isinstance(asked, bool) != isinstance(need, Nature):
+        raise InputError(f"need '{name}' takes {'true or false' if isinstance(need, Nature) else 'a number'}, not {asked}.")
+    if isinstance(need, Limit) and not 0 <= asked <= need.most:
+        what = "a share from 0 to 1: write 0.2 for 20 %" if need.most == 1 else "a number from 0 on"
+        raise InputError(f"need '{name}' takes {what}, not {asked:g}.")
 
 
 def check_needs(facts: ArmFacts, needs: Mapping[str, float | bool], alpha: float) -> tuple[Tested, ...]:

@@ -14,6 +14,13 @@ def percent(share: float | None, digits: int | None = None) -> str:
     return f"{_short(share)} %" if digits is None else f"{100 * share:.{digits}f} %"
 
 
+def chance(probability: float | None) -> str:
+    """ "12 %"; never quite 0 or 100."""
+    if probability is None:
+        return NONE
+    return "below 1 %" if probability < 0.01 else "above 99 %" if probability > 0.99 else percent(probability, 0)
+
+
 def points(difference: float) -> str:
     """A difference of shares without its sign: "4.2 points", "3 points", "1 point"."""
     value = _short(abs(difference))

@@ -22,7 +22,7 @@ def environment(markdown: bool = False) -> Environment:
         lstrip_blocks=True,
         finalize=_escaped if markdown else None,
     )
-    made.filters |= {name: getattr(numbers, name) for name in ("percent", "points", "signed", "seconds", "count", "size", "money")}
+    made.filters |= {name: getattr(numbers, name) for name in ("percent", "chance", "points", "signed", "seconds", "count", "size", "money")}
     made.globals |= {"span": numbers.span, "NONE": numbers.NONE}
     return made
 

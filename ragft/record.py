@@ -16,7 +16,7 @@ from ragft.store import Run, file_sha256, fingerprint, read_json, write_json
 SETTINGS = ("metric", "reference", "margin", "alpha", "slices", "needs", "costs", "arms", "seeds")
 QUESTIONS = ("questions.jsonl", "gold.jsonl")
 MEASURED = ("fit.json", "latency.json", "scores.jsonl", "answers.jsonl")  # of every arm and seed
-PANELS = ("drill.json", "risks.json", "judged.json")
+PANELS = ("drill.json", "risks.json")  # a judge decides nothing
 VERDICT = ("comparison.json", "decision.json")
 WHAT = {
     "questions": "the questions or their gold answers",

@@ -56,17 +56,18 @@ def decide_scores(
     prices: Prices | None = None,
     model: str | None = None,
     scorer: str | None = None,
+    slices: Sequence[str] = (),
 ) -> tuple[Comparison, Decision]:
     """The comparison and the verdict from scores made elsewhere; see `read_scores` for the files and the errors.
 
-    `margin` is in shares of 1, `alpha` one-sided. `metric_name` and `model` are what the verdict calls them.
+    `margin` is in shares of 1, `alpha` one-sided. `metric_name` and `model` are what the verdict calls them, `slices` those fixed beforehand.
     """
     if not 0 <= margin <= 1:
         raise InputError(f"the margin is a share from 0 to 1, such as 0.03 for 3 points, not {margin:g}.")
     if not 0 < alpha < 0.5:
         raise InputError(f"alpha is a probability above 0 and below 0.5, such as 0.025, not {alpha:g}.")
     scores = read_scores(paths, reference=reference, scorer=scorer)
-    found = compare(scores.table, metric=metric_name or scores.metric, reference=scores.reference, margin=margin, alpha=alpha)
+    found = compare(scores.table, metric=metric_name or scores.metric, reference=scores.reference, margin=margin, alpha=alpha, slices=slices)
     name = model or scores.table.arm(scores.reference).model or UNNAMED
     return found, decide(found, scores.facts, model=name, needs=needs, prices=prices, table=scores.table, warnings=scores.warnings)
 

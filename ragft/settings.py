@@ -15,7 +15,7 @@ from ragft import registry
 from ragft.cost import Prices
 from ragft.errors import InputError, MissingError, unknown
 from ragft.files import read_text
-from ragft.needs import FLAGS, NEEDS
+from ragft.needs import check_need
 from ragft.slicing import checked
 from ragft.store import write_text
 from ragft.strict import Strict
@@ -123,10 +123,7 @@ class Study(Strict):
             scores = [name for name, entry in registry.entries("metric").items() if entry.facts["score"]]
             raise InputError(f"metric '{self.metric}' describes answers and does not score them. Use one of: {', '.join(scores)}.")
         for need, value in self.needs.items():
-            if need not in NEEDS:
-                raise unknown("need", need, NEEDS)
-            if isinstance(value, bool) != (need in FLAGS):
-                raise InputError(f"need '{need}' takes {'true or false' if not isinstance(value, bool) else 'a number'}, not {value}.")
+            check_need(need, value)
         for seeds in (self.seeds, *(arm.seeds for arm in self.arms.values() if arm.seeds is not None)):
             if len(set(seeds)) != len(seeds) or not seeds:
                 raise InputError("seeds must be different whole numbers, at least one: seeds: [0, 1, 2]")

@@ -181,6 +181,16 @@ def estimate(values: np.ndarray, clusters: Sequence[str], tuned: bool, pooled: S
     return replace(base, seeds=seeds, seed_se=sqrt(seed_variance), df=df, seed_df=float(pooled.df))
 
 
+def of_fewer(found: Estimate, question_df: float, questions: float) -> Estimate:
+    """The estimate when fewer documents and questions count than are there, because the rest weigh little or nothing."""
+    if question_df < 1 or found.df <= 0:
+        return replace(found, df=0.0, question_df=max(question_df, 0.0))
+    question_se = max(found.question_se, 1 / questions)
+    seeds = found.seed_se**2
+    df = satterthwaite(question_se**2, question_df, seeds, found.seed_df) if seeds > 0 else question_df
+    return replace(found, question_se=question_se, df=df, question_df=question_df)
+
+
 def satterthwaite(question_variance: float, question_df: float, seed_variance: float, seed_df: float) -> float:
     """Degrees of freedom of the sum of two estimated variances (Satterthwaite 1946)."""
     return (question_variance + seed_variance) ** 2 / (question_variance**2 / question_df + seed_variance**2 / seed_df)

@@ -7,15 +7,16 @@ result.decision.verdict, result.comparison.arms, result.scores
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ragft import manifest, protocol, scoring
-from ragft.compare import Comparison, compare
+from ragft.compare import Comparison, at_margin, compare
 from ragft.context import Context, with_limit
-from ragft.decide import Decision, decide
+from ragft.cost import Prices
+from ragft.decide import ArmFacts, Decision, decide
 from ragft.domain import load_domain
 from ragft.errors import MismatchError, MissingError
 from ragft.facts import arm_facts
@@ -37,7 +38,7 @@ from ragft.units import Unit, plan_units
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Result", "Study", "compare_run", "decide_run", "load_result", "load_study", "report_run", "run", "score_run"]
+__all__ = ["Decider", "Result", "Study", "compare_run", "decide_run", "load_result", "load_study", "report_run", "run", "score_run"]
 
 T = TypeVar("T")
 Executor = Callable[[list[Unit], Watcher], None]
@@ -93,6 +94,7 @@ def follow_up(study: Study, runs: Path, work: Callable[[Context], T], watcher: W
         settled = search(context, watcher)
     done = work(settled)
     with context.run.locked():
+        save_study(context.study, context.run.folder / "study.yaml")  # needs, prices and the like as they are now
         decide_run(context.run)
         report_run(context.run)
     return done
@@ -164,9 +166,9 @@ def compare_run(run: Run) -> Comparison:
 
 
 def decide_run(run: Run) -> Decision:
-    """comparison.json, measured costs and needs -> decision.json, and record.json to replay it by."""
+    """scores.jsonl, measured costs and needs, by the run's study.yaml -> comparison.json, decision.json, and record.json to replay them by."""
     study = read_study(run)
-    decision = _decided(run, study, read_record(Comparison, run.folder / "comparison.json"))
+    decision = _decided(run, study, compare_run(run))
     write_json(run.folder / "decision.json", decision)
     write_record(run, study)
     return decision
@@ -197,6 +199,34 @@ def _decided(run: Run, study: Study, found: Comparison) -> Decision:
     model = read_json(run.folder / "manifest.json")["model"]["name"]
     notes, changed = scoring.held_out_notes(run), protocol.changes(run, study, found)
     return decide(found, facts, model=model, needs=study.needs, prices=study.costs, table=table, notes=notes, warnings=changed)
+
+
+@dataclass(frozen=True)
+class Decider:
+    """A run as it can be decided again and again, as fast as a slider moves: `Decider.of(run)(margin=0.05)`.
+
+    Of the margin, the prices and the needs each stays the run's own unless given. What mix of questions would change the
+    verdict is left out; it is in the run's decision.json.
+    """
+
+    found: Comparison
+    facts: Mapping[str, ArmFacts]
+    model: str
+    study: Study
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, run: Run) -> Decider:
+        """Raises MissingError for a run that was not compared yet."""
+        study = read_study(run)
+        found = read_record(Comparison, run.folder / "comparison.json")
+        model = read_json(run.folder / "manifest.json")["model"]["name"]
+        return cls(found, arm_facts(run, study.metric), model, study, tuple(scoring.held_out_notes(run)))
+
+    def __call__(self, *, margin: float | None = None, prices: Prices | None = None, needs: Mapping[str, float | bool] | None = None) -> Decision:
+        found = self.found if margin is None else at_margin(self.found, margin)
+        asked = self.study.needs if needs is None else needs
+        return decide(found, self.facts, model=self.model, needs=asked, prices=prices or self.study.costs, notes=self.notes)
 
 
 def report_run(run: Run) -> Path:

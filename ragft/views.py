@@ -148,6 +148,7 @@ def decision_text(decision: Decision) -> str:
     lines += _bullets("Because", decision.because)
     lines += _bullets("Would change if", decision.would_change_if)
     lines += _bullets("Ruled out", [f"{arm}: {'; '.join(unmet)}" for arm, unmet in decision.excluded.items()])
+    lines += _bullets("Needs that are not settled", [f"{arm}: {'; '.join(waiting)}" for arm, waiting in decision.open_needs.items()])
     lines += _bullets("Mind", decision.warnings)
     return "\n".join(lines)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ragft.comparison import ArmRow, Comparison, Difference
+from ragft.comparison import ArmRow, Comparison, Difference, Interaction
 from ragft.numbers import percent, points, span
 
 KINDS = {
@@ -67,6 +67,21 @@ def coverage(row: ArmRow) -> str:
 def covered(found: Comparison) -> dict[str, str]:
     """Arm -> its `coverage`, for the arms with failed answers."""
     return {row.name: words for row in found.arms if (words := coverage(row))}
+
+
+HARMFUL, REDUNDANT, HELPFUL, ADDITIVE, UNDECIDED = "harmful", "redundant", "helpful", "additive", "undecided"
+
+
+def together(found: Comparison, both: Interaction) -> str:
+    """What RAG and a tuning are to each other: harmful where both together are surely worse than RAG alone too."""
+    if both.low is None or both.high is None:
+        return UNDECIDED
+    if both.low > 0:
+        return HELPFUL
+    if both.high < 0:
+        against = next((d for d in found.challengers if d.arm == both.both and d.minus == both.rag), None)
+        return HARMFUL if against and against.high is not None and against.high < 0 else REDUNDANT
+    return ADDITIVE if both.low > -found.margin and both.high < found.margin else UNDECIDED
 
 
 def by_kind(found: Comparison, arm: str) -> str:

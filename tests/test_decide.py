@@ -397,7 +397,8 @@ def test_interactions_are_told_both_ways():
     def because(both):
         return " ".join(verdict_of(study(base=right(2), rag=right(5), lora=right(4, 4, 4), rag_lora=right(both, both, both))).because)
 
-    assert "rag and lora get in each other's way: together they bring 20 points less than the sum of what each brings." in because(5)
+    assert "rag and lora get in each other's way: together they bring 30 points less than the sum of what each brings." in because(4)
+    assert "rag and lora overlap: together they bring 20 points less than the sum of what each brings." in because(5)  # not worse than rag alone
     assert "rag and lora help each other: together they bring 20 points more than the sum of what each brings." in because(9)
     assert "each other" not in because(7)
 
@@ -625,7 +626,7 @@ def test_break_even_volume_is_told_for_a_tuned_model_alone():
     even = {found.arm: found for found in decision.break_even if found.axis == "questions"}
     assert even["lora"].cheaper == "above"
     assert even["lora"].at == pytest.approx(3600 * 13 / (12 * 0.4))  # an hour's training 13 times, against 0.4 s a question
-    assert any("lora costs less than rag above 9,750 questions a month (stated: 10,000)" in s for s in decision.would_change_if)
+    assert any("lora costs less than rag above 9,750 questions a month (here: 10,000)" in s for s in decision.would_change_if)
     assert even["rag+lora"].cheaper == "never"
 
 
@@ -677,7 +678,7 @@ def test_many_interactions_are_one_sentence():
         Interaction("base", "rag", name, f"rag+{name}", difference(name, -0.2 - 0.01 * n, -0.1).estimate, -0.2, -0.1) for n, name in enumerate(names)
     )
     found = replace(record(difference("lora", -0.3, -0.2)), interactions=both)
-    (said,) = [why for why in verdict_of(found).because if "each other's way" in why]
+    (said,) = [why for why in verdict_of(found).because if "overlap" in why]
     assert said == (
-        "rag and each of m0, m1, m2, m3 and 2 others get in each other's way: together two bring 15.0 to 17.5 points less than the sum of what each brings."
+        "rag and each of m0, m1, m2, m3 and 2 others overlap: together two bring 15.0 to 17.5 points less than the sum of what each brings."
     )

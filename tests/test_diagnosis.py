@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from ragft import diagnosis
@@ -81,16 +83,18 @@ def test_why_there_is_no_interval():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "both", "start"),
+    ("low", "high", "against_rag", "start"),
     [
-        (0.01, 0.2, 0.9, "They help each other"),
-        (-0.2, -0.01, 0.4, "They get in each other's way (harmful)"),
-        (-0.2, -0.01, 0.6, "They overlap (redundant)"),
-        (-0.02, 0.02, 0.6, "They add up (additive)"),
-        (-0.2, 0.01, 0.6, "Undecided: the interval contains 0"),
-        (None, None, 0.6, "Undecided, no interval (one seed)"),
+        (0.01, 0.2, 0.1, "They help each other"),
+        (-0.2, -0.01, -0.01, "They get in each other's way (harmful)"),  # both together are surely below RAG alone
+        (-0.2, -0.01, 0.01, "They overlap (redundant)"),
+        (-0.02, 0.02, 0.1, "They add up (additive)"),
+        (-0.2, 0.01, 0.1, "Undecided: the interval contains 0"),
+        (None, None, 0.1, "Undecided, no interval (one seed)"),
     ],
 )
-def test_the_interaction_in_words(low, high, both, start):
+def test_the_interaction_in_words(low, high, against_rag, start):
     found = Interaction("base", "rag", "lora", "both", estimate(), low, high)
-    assert diagnosis._interaction_words(found, 0.5, both, 0.03).startswith(start)
+    both = Difference("both", "rag", estimate(), -0.3, against_rag, None, None)
+    comparison = SimpleNamespace(challengers=(both,), margin=0.03)
+    assert diagnosis._interaction_words(comparison, found).startswith(start)

@@ -80,6 +80,20 @@ def test_a_missing_score_has_no_weight():
     assert found.estimate.n == len(made.questions) - 1
 
 
+def test_where_few_documents_have_all_the_weight_their_number_counts():
+    """All weight on the questions of four of sixty documents: as wide as those four alone, nearly."""
+    made = table(rag=(0.5, 0.5), raft=(0.6, 0.6), base=(0.1, 0.1))
+    few = np.array([document in ("d0", "d1", "d2", "d3") for document in made.documents])
+    weights = np.where(few, len(few) / few.sum(), 0.0)
+    (found,) = [d for d in at_weights(made, weights, compare(made, **SETTINGS)).challengers if d.arm == "raft"]
+    (alone,) = [d for d in compare(made.restrict(few), **SETTINGS).challengers if d.arm == "raft"]
+    assert found.estimate.mean == pytest.approx(alone.estimate.mean)
+    assert found.estimate.question_df == pytest.approx(3.0) == alone.estimate.question_df
+    assert found.high - found.low > 0.8 * (alone.high - alone.low)
+    one = np.where(np.array(made.documents) == "d0", 60.0, 0.0)
+    assert all(d.low is None for d in at_weights(made, one, compare(made, **SETTINGS)).challengers), "one document gives no interval"
+
+
 # ── margins ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

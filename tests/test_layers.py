@@ -54,7 +54,7 @@ LAYERS = [
     ["retrieval", "generation", "tuning", "metrics", "presets"],
     ["arms", "judges", "build", "finetune", "dose", "compare", "scorerows", "serving", "untrained"],
     ["words", "slicewords", "dosepage", "costwords", "needs", "catalogue", "rehearsal", "measuring", "leaks"],
-    ["case"],
+    ["case", "scoresettings"],
     ["rules", "odds"],
     ["flips"],
     ["decide"],

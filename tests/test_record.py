@@ -8,9 +8,10 @@ import pytest
 from made_run import Plan, make_run
 
 from ragft.cli import main
+from ragft.cost import Prices
 from ragft.errors import MismatchError, MissingError
 from ragft.store import Run, read_json
-from ragft.study import decide_run, replay
+from ragft.study import Decider, decide_run, load_result, replay
 
 
 @pytest.fixture
@@ -78,3 +79,25 @@ def test_a_version_that_decides_otherwise_is_seen(run, monkeypatch):
     monkeypatch.setattr("ragft.odds.DIGITS", 1)
     with pytest.raises(MismatchError, match="not the version of ragft that made it"):
         replay(run)
+
+
+def test_deciding_again_takes_the_study_as_it_is_now(run):
+    """Another metric and margin in study.yaml: compared anew, decided anew, and the record is of that."""
+    path = run.folder / "study.yaml"
+    path.write_text(path.read_text().replace("metric: match", "metric: token_f1").replace("margin: 0.03", "margin: 0.05"))
+    decision = decide_run(run)
+    assert (decision.metric, decision.margin) == ("token_f1", 0.05)
+    assert read_json(run.folder / "comparison.json")["metric"] == "token_f1"
+    assert replay(run) == read_json(run.folder / "record.json")["hash"]
+
+
+def test_a_slider_decides_as_the_run_does(run):
+    decider = Decider.of(run)
+    stored = load_result(run).decision
+    assert decider().verdict == stored.verdict and decider().odds == stored.odds
+    path = run.folder / "study.yaml"
+    path.write_text(path.read_text().replace("margin: 0.03", "margin: 0.2"))
+    moved = decide_run(run)
+    assert (decider(margin=0.2).verdict, decider(margin=0.2).because, decider(margin=0.2).odds) == (moved.verdict, moved.because, moved.odds)
+    assert decider(prices=Prices(updates_per_month=50.0)).break_even != decider().break_even
+    assert decider(needs={"citations": True}).excluded.keys() >= {"lora"}

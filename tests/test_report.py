@@ -98,6 +98,7 @@ def test_sections_come_in_order(full):
         "risks",
         "which-tuning",
         "examples",
+        "plan",
         "made-from",
     ]
     assert re.findall(r'<section id="([^"]+)"', full.html) == keys

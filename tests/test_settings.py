@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from ragft.errors import InputError, MissingError
 from ragft.settings import Study, load_study, save_study
@@ -152,3 +154,18 @@ def test_slices_are_kept_and_change_no_answer(tmp_path):
     assert plain.answering() == sliced.answering()
     save_study(sliced, tmp_path / "study.yaml")
     assert load_study(tmp_path / "study.yaml") == sliced
+
+
+@pytest.mark.parametrize(
+    ("needs", "said"),
+    [
+        ({"false_answer_rate": 20}, "takes a share from 0 to 1: write 0.2 for 20 %, not 20"),
+        ({"forgetting": -0.1}, "takes a share from 0 to 1"),
+        ({"p95_latency_seconds": -1}, "takes a number from 0 on, not -1"),
+        ({"citations": 1}, "takes true or false"),
+    ],
+)
+def test_a_need_that_nothing_could_miss_or_meet_is_a_mistake(needs, said):
+    with pytest.raises((InputError, ValidationError), match=re.escape(said)):
+        Study(domain="x", needs=needs)
+    Study(domain="x", needs={"p95_latency_seconds": 20, "peak_memory_gib": 16, "false_answer_rate": 0.2})

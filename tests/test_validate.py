@@ -128,7 +128,20 @@ def findings():
 
 
 def test_every_check_finds_something(findings):
-    assert [finding.key for finding in findings] == ["margin", "whole", "edges", "power", "plan", "winner", "tie", "break-even"]
+    assert [finding.key for finding in findings] == [
+        "margin",
+        "whole",
+        "edges",
+        "power",
+        "plan",
+        "winner",
+        "tie",
+        "ladder",
+        "ladder-sums",
+        "break-even",
+        "judge-alone",
+        "judge-corrected",
+    ]
     assert len(CHECKS) == 7
     by_key = {finding.key: finding for finding in findings}
     assert by_key["margin"].ok and by_key["whole"].ok and by_key["edges"].ok and by_key["tie"].ok
