@@ -6,16 +6,17 @@ Each check is `check(setup, advance) -> tuple[Finding, ...]`; `validate.CHECKS` 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
+from ragft.case import case_of
 from ragft.compare import compare, pairwise
-from ragft.cost import Measured, Metered
-from ragft.decide import Decision, decide
+from ragft.cost import Measured, Metered, Prices
 from ragft.needs import ArmFacts
 from ragft.planning import CORRELATION, DISCORDANCE, SEED_SD, design_of, expected
 from ragft.progress import Advance
+from ragft.rules import rule
 from ragft.scoretable import ScoreTable
 from ragft.stats import Ahead, detectable, satterthwaite
 from ragft.validation import Cell, Finding, Setup, at_least, at_most, judged
@@ -23,7 +24,7 @@ from ragft.worlds import ADAPTERS, REFERENCE, SLOTS, TUNED, Design, Parts, every
 
 ALPHA, MARGIN = 0.025, 0.03  # ragft's defaults
 LARGE = 0.10  # a true gain that is worth finding: how often it is, is the price of not being fooled
-SAMPLE = 20  # worlds of a cell that go through the whole of compare and decide
+SAMPLE = 20  # worlds of a cell that go through the whole of compare and the rules
 TUNED_VERDICTS = ("adopt-both", "adopt-tuned")
 
 
@@ -37,15 +38,18 @@ def adopted(table: ScoreTable) -> list[str]:
     return [d.arm for d in found if d.low is not None and d.low > MARGIN]
 
 
-def decision(table: ScoreTable, costs: str = "unknown") -> Decision:
-    """The whole verdict. `costs` of the tuned arms against the others: "dearer", "cheaper" or "unknown"."""
+def verdict(table: ScoreTable, costs: str = "unknown") -> tuple[str, str]:
+    """Verdict and recommended arm, by the whole of `compare` and the rules of `decide`; without what `decide` says besides, which takes longer.
+
+    `costs` of the tuned arms against the others: "dearer", "cheaper" or "unknown".
+    """
     seconds = {"dearer": 2.0, "cheaper": 0.5}.get(costs)
     facts = {}
     for arm in table.arms:
         metered = Metered(Measured(0.0), Measured(seconds if arm.tuning else 1.0), 0.5) if seconds else None
         facts[arm.name] = ArmFacts(SLOTS["retriever"].get(arm.name), arm.tuning, metered)
     found = compare(table, metric="match", reference=REFERENCE, margin=MARGIN, alpha=ALPHA)
-    return decide(found, facts, model="made-up")
+    return rule(case_of(found, facts, {}, Prices()), found.margin)[:2]
 
 
 def described(design: Design) -> dict[str, str]:
@@ -117,9 +121,9 @@ def _adoption(job: tuple[Design, int, int]) -> tuple[Cell, int, int]:
             arms = adopted(table)
             yes += bool(arms)
             if world < SAMPLE:
-                whole = decision(table, "dearer")  # at an extra cost only a gain above the margin is worth it
+                name, arm = verdict(table, "dearer")  # at an extra cost only a gain above the margin is worth it
                 sampled += 1
-                differ += (whole.verdict in TUNED_VERDICTS) != bool(arms) or (bool(arms) and whole.recommend not in arms)
+                differ += (name in TUNED_VERDICTS) != bool(arms) or (bool(arms) and arm not in arms)
         shares[gain] = yes / count
     large = {f"adopted at +{100 * LARGE:g} points": shares[LARGE]}
     return Cell(described(design), number, shares[MARGIN], most=at_most(ALPHA, number), beside=large), differ, sampled
@@ -154,7 +158,7 @@ EDGE_DESIGNS = (
 
 
 def mistaken_verdicts(setup: Setup, advance: Advance) -> tuple[Finding, ...]:
-    """Each verdict where it is only just wrong, by the whole of compare and decide."""
+    """Each verdict where it is only just wrong, by the whole of compare and the rules."""
     by_truth = {(edge.truth, edge.costs): edge for edge in EDGES}
     chosen = EDGE_DESIGNS[-1:] if setup.quick else EDGE_DESIGNS
     number = setup.worlds // 4 if setup.quick else setup.worlds  # a whole verdict takes ten times as long as a bound
@@ -173,7 +177,7 @@ def mistaken_verdicts(setup: Setup, advance: Advance) -> tuple[Finding, ...]:
 def _verdicts(job: tuple[Design, Mapping[str, float], str, int, int]) -> dict[str, float]:
     """The share of worlds with each verdict."""
     design, gains, costs, number, seed = job
-    return _shares(decision(table, costs).verdict for table in worlds(design, number, gains, seed))
+    return _shares(verdict(table, costs)[0] for table in worlds(design, number, gains, seed))
 
 
 def _shares(names: Iterable[str]) -> dict[str, float]:
@@ -273,7 +277,7 @@ TIE_DESIGNS = (Design(40, seed_points=1.0), Design(100, arm_document_sd=0.0, see
 
 
 def winners_and_ties(setup: Setup, advance: Advance) -> tuple[Finding, ...]:
-    """One arm is 20 points better than rag, or none is: by the whole of compare and decide, at unknown costs."""
+    """One arm is 20 points better than rag, or none is: by the whole of compare and the rules, at unknown costs."""
     number = setup.worlds // 4 if setup.quick else setup.worlds
     tie_designs = TIE_DESIGNS[:1] if setup.quick else TIE_DESIGNS
     won = [("winner", arm, TIE_DESIGNS[0], {**everyone(0.0), arm: WINNER}, number, setup.seed) for arm in TUNED]
@@ -289,7 +293,7 @@ def winners_and_ties(setup: Setup, advance: Advance) -> tuple[Finding, ...]:
 
 def _planted(job: tuple[str, str, Design, Mapping[str, float], int, int]) -> Cell:
     kind, name, design, gains, number, seed = job
-    found = [(d.verdict, d.recommend) for d in _decisions(design, gains, number, seed)]
+    found = [verdict(table) for table in worlds(design, number, gains, seed)]
     of = {"planted": f"{name} +{100 * WINNER:g} points" if kind == "winner" else name, **_short(design)}
     tuned = sum(verdict in TUNED_VERDICTS for verdict, _ in found) / number
     if kind == "tie":
@@ -297,7 +301,3 @@ def _planted(job: tuple[str, str, Design, Mapping[str, float], int, int]) -> Cel
     named = sum(verdict in TUNED_VERDICTS and arm == name for verdict, arm in found) / number
     beside = {"another arm": tuned - named, **_shares(verdict for verdict, _ in found)}
     return Cell(of, number, named, least=at_least(RECOVERED, number), beside=beside)
-
-
-def _decisions(design: Design, gains: Mapping[str, float], number: int, seed: int) -> Iterator[Decision]:
-    return (decision(table) for table in worlds(design, number, gains, seed))

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 from ragft.compare import compare, pairwise
+from ragft.cost import Measured, Metered
+from ragft.decide import ArmFacts, decide
 from ragft.errors import InputError
 from ragft.rules import VERDICTS
 from ragft.store import to_json
 from ragft.validate import CHECKS, findings_text, limit, validate
 from ragft.validation import Cell, Finding, Setup, at_least, at_most, judged, workers
 from ragft.validationpage import document, write_document
-from ragft.verdictchecks import ALPHA, EDGES, MARGIN, TUNED_VERDICTS, _adoption, _verdicts, adopted, decision, designs
+from ragft.verdictchecks import ALPHA, EDGES, MARGIN, TUNED_VERDICTS, _adoption, _verdicts, adopted, designs, verdict
 from ragft.worlds import TUNED, Design, everyone, worlds
 
 # ── cells and findings ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -64,17 +66,21 @@ def test_what_is_adopted_is_what_compare_and_decide_find(design):
         found = compare(table, metric="match", reference="rag", margin=MARGIN, alpha=ALPHA)
         arms = adopted(table)
         assert arms == [d.arm for d in found.challengers if d.arm in TUNED and d.low > MARGIN]
-        whole = decision(table, "dearer")
-        assert (whole.verdict in TUNED_VERDICTS) == bool(arms)
-        assert whole.recommend in (arms or ["rag"])
+        name, arm = verdict(table, "dearer")
+        assert (name in TUNED_VERDICTS) == bool(arms)
+        assert arm in (arms or ["rag"])
+        metered = {a.name: Metered(Measured(0.0), Measured(2.0 if a.tuning else 1.0), 0.5) for a in table.arms}
+        facts = {a.name: ArmFacts(a.retriever, a.tuning, metered[a.name]) for a in table.arms}
+        whole = decide(found, facts, model="made-up")
+        assert (whole.verdict, whole.recommend) == (name, arm)
         seen.add(bool(arms))
     assert seen == {True, False}
 
 
 def test_costs_decide_about_an_arm_that_is_only_as_good():
     table = next(worlds(Design(100, arm_document_sd=0.0, seed_points=0.0, graded=True), 1, everyone(0.0)))
-    assert decision(table, "cheaper").verdict == "adopt-tuned"
-    assert decision(table, "dearer").verdict == decision(table, "unknown").verdict == "equivalent"
+    assert verdict(table, "cheaper")[0] == "adopt-tuned"
+    assert verdict(table, "dearer")[0] == verdict(table, "unknown")[0] == "equivalent"
 
 
 def test_the_cell_of_a_design_counts_its_worlds():
