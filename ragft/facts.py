@@ -112,14 +112,17 @@ def _alone(alone: Rows) -> dict[str, Quantity | None]:
 
 
 def _forgotten(fits: Rows, measures: Mapping[str, Measures]) -> Rate | None:
-    """The share of the general questions that the base has right and the tuned model has not; seeds are averaged."""
+    """The share of the general questions that the base has right and the tuned model has wrong; seeds are averaged by question.
+
+    Not what it lost less what it gained: that difference is no count, and its bounds would be too narrow.
+    """
     base = measures.get(BASE)
     found = [measures.get(fit["adapter"]["folder"].rsplit("/", 1)[-1]) for fit in fits if "adapter" in fit]
-    tuned = [one.general for one in found if one and one.general]
-    if not base or not base.general or not tuned or len(tuned) < len(found):
+    tuned = [one.general.right for one in found if one and one.general and one.general.right]
+    if not base or not base.general or not base.general.right or not tuned or len(tuned) < len(found):
         return None
-    lost = base.general.questions_right - float(np.mean([one.questions_right for one in tuned]))
-    return Rate(min(1.0, max(0.0, lost)), base.general.questions)
+    lost = np.array(base.general.right) & ~np.array(tuned)
+    return Rate(float(lost.mean()), len(base.general.right))
 
 
 def _stale(name: str, drill: Drill | None) -> Rate | None:

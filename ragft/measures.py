@@ -27,6 +27,7 @@ class GeneralScores:
     questions: int
     instructions_followed: float  # share
     instructions: int
+    right: tuple[bool, ...] = ()  # which questions, in the set's order; none: by an earlier version
 
 
 @dataclass(frozen=True, slots=True)

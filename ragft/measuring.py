@@ -105,20 +105,26 @@ def twin(model: Any) -> Any:
 def general_scores_of(base: Base, tuned: Reader, untuned: Reader, general: General, progress: Progress) -> GeneralScores:
     """The general set with the tuned model, and how far its words on the prose are from the untuned model's."""
     generator = HFGenerator(base.model, base.tokenizer, ANSWER_TOKENS, tuned.memory)
-    right, followed = general_shares(general, generator, progress)
+    right, followed = general_marks(general, generator, progress)
     loss, kl, tokens = prose_scores(tuned, untuned, encode(base.tokenizer, general.prose)[:PROSE_TOKENS])
-    return GeneralScores(loss, tokens, kl, right, len(general.questions), followed, len(general.instructions))
+    return GeneralScores(loss, tokens, kl, fmean(right), len(right), followed, len(general.instructions), right)
 
 
 def general_shares(general: General, generator: Generator, progress: Progress) -> tuple[float, float]:
     """The share of questions right (closed-book, as in a study) and of instructions followed."""
+    right, followed = general_marks(general, generator, progress)
+    return fmean(right), followed
+
+
+def general_marks(general: General, generator: Generator, progress: Progress) -> tuple[tuple[bool, ...], float]:
+    """Which questions are right, in their order, and the share of instructions followed."""
     questions = [closed_book(question.text, general.language) for question, _ in general.questions]
     texts = _complete(generator, [*questions, *(one.prompt for one in general.instructions)], progress)
     match = registry.lookup("metric", "match").make
     asked = zip(texts[: len(questions)], general.questions, strict=True)
-    right = [match(Answer(gold.id, text, "ok", None, "", None, 0), gold) for text, (_, gold) in asked]
+    right = tuple(match(Answer(gold.id, text, "ok", None, "", None, 0), gold) == 1.0 for text, (_, gold) in asked)
     done = [one.followed(text) for text, one in zip(texts[len(questions) :], general.instructions, strict=True)]
-    return fmean(right), fmean(done)
+    return right, fmean(done)
 
 
 def _complete(generator: Generator, prompts: Sequence[Prompt], progress: Progress) -> list[str]:

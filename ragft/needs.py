@@ -118,11 +118,12 @@ NEEDS: dict[str, Limit | Nature] = {
     "false_answer_rate": Limit("it answers", percent, " of the unanswerable questions", "the study has no unanswerable question", MORE_QUESTIONS),
     "abstention_rate": Limit("it declines to answer", percent, " of the questions that the documents answer", more=MORE_QUESTIONS),
     "forgetting": Limit(
-        "of general questions it gets fewer right than the base by",
-        points,
-        get="name a folder of general questions in the study (`general:`) and run it again",
-        more="Add general questions.",
-        per_arm=_tuned,
+        "it no longer has right",
+        percent,
+        " of the general questions, which the untuned model has right",
+        "name a folder of general questions in the study (`general:`) and run it again",
+        "Add general questions.",
+        _tuned,
     ),
     "stale_rate": Limit(
         "after an update it still gives",
