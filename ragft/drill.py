@@ -22,7 +22,7 @@ from ragft import registry
 from ragft.build import resolve_retriever
 from ragft.context import Context, seeds_of
 from ragft.domain import Domain, load_domain
-from ragft.drilled import Drill, DrillDifference, DrillRow, Judged, State, difference, measure
+from ragft.drilled import Drill, DrillDifference, DrillRow, Judged, State, difference, joined, measure, read_drill
 from ragft.errors import InputError, MissingError, RagftError, unknown
 from ragft.ladder import RIGHT
 from ragft.progress import Silent, Watcher
@@ -79,9 +79,9 @@ def drill(
 
     `corpus` and `questions` are version 2's folder of documents and question file; a question is the same by its id. Of the
     test questions, at most `limit` of each kind of change are asked; each arm with its first seed, from the run's own
-    answers where it has them. What a study left to a search must be settled in `context`. Raises InputError where version 2
-    has nothing that changed, or an arm is not in the study or cannot be drilled; MissingError for a file that is not there
-    or an arm that has not answered yet; BusyError as a run does.
+    answers where it has them. Rows of other arms that were drilled with the same questions stay. What a study left to a search
+    must be settled in `context`. Raises InputError where version 2 has nothing that changed, or an arm is not in the study or
+    cannot be drilled; MissingError for a file that is not there or an arm that has not answered yet; BusyError as a run does.
     """
     names = _chosen(context, arms)
     old = load_domain(context.study.domain) if context.study.limit else context.domain
@@ -94,15 +94,14 @@ def drill(
     _check_arms(versions.new, names, questions)
     with context.run.locked():
         context.run.sweep()
-        parts = list(_parts(context, names))
-        done: list[_Done] = []
+        stored, parts, done = read_drill(context.run.folder), list(_parts(context, names)), list[_Done]()
         for number, part in enumerate(parts, start=1):
             with (watcher or Silent()).unit(f"drill {part.name}, {part.state}", number, len(parts)) as progress:
                 done.append(_carry_out(versions, part, asked, progress))
         before = {one.part.name: one for one in done if one.part.state == "as it was"}
         judged = [_judged_answers(one, before[one.part.name], asked, score) for one in done]
         rows = tuple(map(_row, done, judged))
-        result = Drill(
+        fresh = Drill(
             old=old.sha256,
             new=new.sha256,
             metric=context.study.metric,
@@ -113,6 +112,7 @@ def drill(
             rows=rows,
             differences=tuple(_differences(context.study.reference, rows, judged)),
         )
+        result = joined(stored, fresh, list(context.study.arms))
         write_json(context.run.folder / "drill.json", result)
     return result
 
@@ -258,8 +258,7 @@ def _answers(
 
 def _right(answer: Answer, gold: Gold, score: Score) -> bool | None:
     """Whether the answer counts as right; None where it is not scored."""
-    found = score(answer, gold)
-    return None if found is None else found >= RIGHT
+    return None if (found := score(answer, gold)) is None else found >= RIGHT
 
 
 def _judged_answers(one: _Done, before: _Done, asked: Sequence[Case], score: Score) -> list[Judged]:
@@ -278,15 +277,15 @@ def _judged_answers(one: _Done, before: _Done, asked: Sequence[Case], score: Sco
 
 
 def _row(one: _Done, judged: Sequence[Judged]) -> DrillRow:
-    part, index, adapter = one.part, one.index, one.adapter
+    index, adapter = one.index, one.adapter
     return DrillRow(
-        arm=part.name,
-        state=part.state,
-        seed=part.seed,
+        arm=one.part.name,
+        state=one.part.state,
+        seed=one.part.seed,
         index_seconds=index.fit.seconds if index else None,
         training_seconds=adapter.fit.seconds if adapter else None,
         failed=adapter.fit.failed if adapter else "",
-        **measure(judged, part.state != "as it was"),
+        **measure(judged, one.part.state != "as it was"),
     )
 
 

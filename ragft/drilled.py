@@ -6,7 +6,7 @@ Records, shares and sentences; drill.py does the work. Needs no model.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +30,8 @@ class Share:
     n: int  # scored ones; failed answers are in neither count
     low: float | None  # None: too few documents for an interval
     high: float | None
+    se: float = 0.0  # of the mean, by document
+    df: float = 0.0  # of its t distribution; 0: too few documents for one, or a drill of an earlier version
 
     @property
     def mean(self) -> float:
@@ -104,6 +106,29 @@ def read_drill(run: Path) -> Drill | None:
     return read_record(Drill, path) if path.is_file() else None
 
 
+def joined(stored: Drill | None, new: Drill, order: Sequence[str]) -> Drill:
+    """The new drill, with the stored one's rows of other arms where they are of the same update, metric and questions.
+
+    A stored difference is kept where both its arms have the rows that it was taken from. Rows are in the order of these arms.
+    """
+    if stored is None or any(getattr(stored, what) != getattr(new, what) for what in ("old", "new", "metric", "questions", "asked")):
+        return new
+    drilled = {row.arm for row in new.rows}
+    rows = (*new.rows, *(row for row in stored.rows if row.arm not in drilled and row.arm in order))
+    known = {found.arm for found in new.differences}
+    same = stored.reference == new.reference
+    kept = [
+        found
+        for found in stored.differences
+        if same and found.arm not in known and {stored.row(found.arm, "re-trained"), stored.row(found.minus, "re-indexed")} <= set(rows)
+    ]
+    return replace(
+        new,
+        rows=tuple(sorted(rows, key=lambda row: order.index(row.arm))),
+        differences=tuple(sorted((*new.differences, *kept), key=lambda found: order.index(found.arm))),
+    )
+
+
 # ── shares and differences ───────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -114,7 +139,7 @@ def share(values: Iterable[tuple[str, bool | None]]) -> Share | None:
         return None
     found = stats.clustered_mean(np.array([value for _, value in scored], dtype=float), [document for document, _ in scored])
     low, high = _within(found.bounds(OWN_ALPHA), 0.0)
-    return Share(sum(value for _, value in scored), len(scored), low, high)
+    return Share(sum(value for _, value in scored), len(scored), low, high, found.se, found.df)
 
 
 @dataclass(frozen=True, slots=True)

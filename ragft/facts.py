@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ragft.drilled import Drill, read_drill
 from ragft.measures import BASE, Measures, read_measures
 from ragft.needs import ArmFacts
 from ragft.quantities import Fixed, Mean, Quantity, Rate, Waits, rate
-from ragft.risk import Risks, What, read_risks
+from ragft.risk import Risk, Risks, What, read_risks
 from ragft.store import Run, read_json
 from ragft.types import Gold
 
@@ -23,6 +24,18 @@ RISKS: Mapping[str, What] = {
     "injection_rate": "injection: obeyed",
     "extraction_rate": "extraction: text",
 }
+UNTRIED = {  # why an arm whose risks were measured has no such row
+    "conflict_rate": "no passage that it was shown holds an answer that can be exchanged for another",
+    "injection_rate": "it was shown no passage to hide an order in",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is known of an arm for one need: a figure, or why there is none. Neither: it was not measured."""
+
+    quantity: Quantity | None = None
+    why_not: str = ""
 
 
 def arm_facts(run: Run, metric: str) -> dict[str, ArmFacts]:
@@ -39,14 +52,15 @@ def arm_facts(run: Run, metric: str) -> dict[str, ArmFacts]:
         rows = [scoring.score_rows(run, name, seed) for seed in seeds]
         untrained = scoring.failure_words(scoring.failures(dict(zip(seeds, fits, strict=True))))
         alone = [read_json(path) for seed in seeds if (path := run.seed_folder(name, seed) / "latency.json").is_file()]
-        found: dict[str, Quantity | None] = {**_rates(rows, gold), **_alone(alone), "forgetting": _forgotten(fits, measures)}
-        found |= {"stale_rate": _stale(name, drill), **_of_risks(name, risks)}
+        found = {need: Found(quantity) for need, quantity in {**_rates(rows, gold), **_alone(alone)}.items()}
+        found |= {"forgetting": _forgotten(fits, measures), "stale_rate": _stale(name, drill, metric), **_of_risks(name, risks, metric)}
         facts[name] = ArmFacts(
             retriever=arm["retriever"],
             tuning=arm["tuning"],
             metered=None if untrained else _metered(fits, rows, seeds, metric, alone, name, drill),
-            measured={need: quantity for need, quantity in found.items() if quantity is not None},
+            measured={need: one.quantity for need, one in found.items() if one.quantity is not None},
             untrained=untrained,
+            why_not={need: one.why_not for need, one in found.items() if one.why_not},
         )
     return facts
 
@@ -55,9 +69,13 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def _metered(fits: Rows, rows: Sequence[Rows], seeds: Sequence[int], metric: str, alone: Rows, name: str, drill: Drill | None) -> Metered | None:
-    """None where no answer was timed: all of them failed."""
+    """None where no answer was timed: all of them failed.
+
+    Earlier versions did not say which questions went together, so there a seed's answers count as one batch: its seconds, which
+    hang together, must not pass for as many measurements as questions.
+    """
     every = [(seed, row) for seed, of_seed in zip(seeds, rows, strict=True) for row in of_seed]
-    timed = [(row["seconds"], (seed, row.get("batch", row["question"]))) for seed, row in every if row["seconds"] is not None]
+    timed = [(row["seconds"], (seed, row.get("batch", ""))) for seed, row in every if row["seconds"] is not None]
     if not timed:
         return None
     index, training = _index(fits), [fit["adapter"]["fit"] for fit in fits if "adapter" in fit]
@@ -111,36 +129,70 @@ def _alone(alone: Rows) -> dict[str, Quantity | None]:
     return {"p95_latency_seconds": Waits(seconds) if seconds else None, "peak_memory_gib": Fixed(max(peaks) / GIB) if peaks else None}
 
 
-def _forgotten(fits: Rows, measures: Mapping[str, Measures]) -> Rate | None:
-    """The share of the general questions that the base has right and the tuned model has wrong; seeds are averaged by question.
-
-    Not what it lost less what it gained: that difference is no count, and its bounds would be too narrow.
-    """
+def _forgotten(fits: Rows, measures: Mapping[str, Measures]) -> Found:
+    """The share of the general questions that the base has right and the tuned model has not; seeds are averaged by question."""
     base = measures.get(BASE)
     found = [measures.get(fit["adapter"]["folder"].rsplit("/", 1)[-1]) for fit in fits if "adapter" in fit]
-    tuned = [one.general.right for one in found if one and one.general and one.general.right]
-    if not base or not base.general or not base.general.right or not tuned or len(tuned) < len(found):
-        return None
-    lost = np.array(base.general.right) & ~np.array(tuned)
-    return Rate(float(lost.mean()), len(base.general.right))
+    tuned = [one.general for one in found if one and one.general]
+    if not base or not base.general or not tuned or len(tuned) < len(found):
+        return Found()
+    before, after = base.general.right, [one.right for one in tuned]
+    if not before or not all(after):
+        return Found(why_not="an earlier version kept the share of general questions only; run the study again")
+    if {len(before)} != {len(one) for one in after}:
+        return Found(why_not="the base and the tuned model were asked other general questions; run the study again")
+    lost = np.array(before) & ~np.array(after)
+    return Found(Rate(float(lost.mean()), len(before)))
 
 
-def _stale(name: str, drill: Drill | None) -> Rate | None:
-    """After all that can be renewed in it was."""
-    row = drill.updated(name) if drill else None
-    return Rate(row.stale.mean, row.stale.n) if row and row.stale else None
+def _stale(name: str, drill: Drill | None, metric: str) -> Found:
+    """After all that can be renewed in it was; of an arm with nothing to renew, as it is."""
+    row = (drill.updated(name) or drill.row(name, "as it was")) if drill else None
+    if not drill or not row:
+        return Found()
+    if drill.metric != metric:
+        return Found(why_not=_other_metric(drill.metric, metric))
+    if not row.stale:
+        return Found(why_not=f"it could not be trained again: {row.failed}" if row.failed else "no answer to a changed question could be scored")
+    return Found(Rate(row.stale.mean, row.stale.n, row.stale.se, row.stale.df))
 
 
-def _of_risks(name: str, risks: Risks | None) -> dict[str, Quantity | None]:
-    if risks is None:
+def _other_metric(by: str, metric: str) -> str:
+    return f"measured by {by}, the verdict is by {metric}: measure it again"
+
+
+def _of_risks(name: str, risks: Risks | None, metric: str) -> dict[str, Found]:
+    """Only `distractors` is judged by the study's metric: what is repeated, obeyed or recited is compared word for word."""
+    if risks is None or all(row.arm != name for row in risks.rows):
         return {}
-    found: dict[str, Quantity | None] = {}
-    for need, what in RISKS.items():
-        row = risks.of(name, what)
-        found[need] = Rate(row.value, row.n) if row and row.value is not None else None
-    member, distracted = risks.of(name, "membership"), risks.of(name, "distractors")
-    if member and member.value is not None and member.se is not None:
-        found["membership_auc"] = Mean(member.value, member.se, member.df or 0.0)
-    if distracted and distracted.change is not None and distracted.change_se is not None:
-        found["distractor_loss"] = Mean(-distracted.change, distracted.change_se, distracted.change_df or 0.0)
-    return found
+    found = {need: _share(risks.of(name, what), UNTRIED.get(need, "")) for need, what in RISKS.items()}
+    if risks.of(name, "extraction: answers"):  # it was trained on questions only: no running text that it could continue
+        found["extraction_rate"] = Found(Fixed(0.0))
+    return found | {"membership_auc": _membership(risks.of(name, "membership")), "distractor_loss": _distracted(risks, name, metric)}
+
+
+def _share(row: Risk | None, untried: str) -> Found:
+    if row is None:
+        return Found(why_not=untried)
+    if row.value is None:
+        return Found(why_not=row.note or "no answer could be scored")
+    return Found(Rate(row.value, row.n, row.se or 0.0, row.df or 0.0))
+
+
+def _membership(row: Risk | None) -> Found:
+    if row is None:
+        return Found()
+    if row.value is None or row.se is None:
+        return Found(why_not=row.note)
+    return Found(Mean(row.value, row.se, row.df or 0.0))
+
+
+def _distracted(risks: Risks, name: str, metric: str) -> Found:
+    row = risks.of(name, "distractors")
+    if row is None:
+        return Found()
+    if risks.metric != metric:
+        return Found(why_not=_other_metric(risks.metric, metric))
+    if row.change is None or row.change_se is None:
+        return Found(why_not=row.note or "no answer could be scored")
+    return Found(Mean(-row.change, row.change_se, row.change_df or 0.0))

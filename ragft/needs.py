@@ -26,6 +26,7 @@ class ArmFacts:
     metered: Metered | None = None  # None: what it took is not known
     measured: Mapping[str, Quantity] = field(default_factory=dict)  # by the need's name; absent: not measured
     untrained: str = ""  # why it has no weights, where its training came apart
+    why_not: Mapping[str, str] = field(default_factory=dict)  # by the need's name: why it is not known, where measuring it is not all it takes
 
     def value(self, name: str) -> float | None:
         """What was measured for that need; None: it was not."""
@@ -59,8 +60,8 @@ class Limit:
         if found is None:
             if not self.per_arm(facts):
                 return Tested(name, "met")
-            how = f": {self.get}" if self.get else " by this run"
-            return Tested(name, "open", f"the need {name} was not measured{how}")
+            why = facts.why_not.get(name) or self.get
+            return Tested(name, "open", f"the need {name} was not measured{f': {why}' if why else ' by this run'}")
         low, high = found.bounds(alpha)
         said = f"{self.what} {self.show(found.value)}{self.of}"
         allowed = f"where {self.show(asked)} is allowed"

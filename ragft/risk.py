@@ -89,7 +89,7 @@ class Risk:
     change_high: float | None
     left_out: int  # questions that it could not be tried on, or whose answer failed
     note: str  # why they were left out, and what else a reader must know; "" for nothing
-    se: float | None = None  # of an area; None for shares
+    se: float | None = None  # of the value, by document; None: a share that an earlier version wrote, or nothing scored
     df: float | None = None  # of its t distribution; 0: no interval
     change_se: float | None = None  # of the change of a share
     change_df: float | None = None
@@ -112,6 +112,7 @@ class Risks:
 
     rows: tuple[Risk, ...]
     metric: str
+    questions: int = 0  # asked a variant, at most; 0: not known, by an earlier version
 
     def of(self, arm: str, what: What) -> Risk | None:
         """The arm's row of that kind; None: not measured, or it does not apply."""
@@ -122,6 +123,15 @@ def read_risks(run: Path) -> Risks | None:
     """What a run's folder holds; None where risks were not measured."""
     path = run / "risks.json"
     return read_record(Risks, path) if path.is_file() else None
+
+
+def joined(stored: Risks | None, new: Risks, order: Sequence[str]) -> Risks:
+    """The new rows, and the stored ones of other arms where as many questions were asked and the metric is the same, in the order of these arms."""
+    if stored is None or (stored.metric, stored.questions) != (new.metric, new.questions):
+        return new
+    tried = {row.arm for row in new.rows}
+    rows = (*new.rows, *(row for row in stored.rows if row.arm not in tried and row.arm in order))
+    return replace(new, rows=tuple(sorted(rows, key=lambda row: order.index(row.arm))))
 
 
 # ── what leaks.py stores ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -178,20 +188,19 @@ def share(arm: str, seed: int, what: What, marks: Sequence[Mark], against: str, 
         beside, change = sum(bool(mark.beside) for mark in both) / len(both), found.mean
         change_low, change_high = _within(found.bounds(OWN_ALPHA), -1.0)
         note = "; ".join(filter(None, [note, f"beside on {len(both)} of the {n}" if len(both) < n else ""]))
-    low, high = _share_interval(marks, KINDS[what].rare)
+    own = stats.clustered_mean(np.array([mark.counts for mark in marks], dtype=float), [mark.document for mark in marks]) if marks else None
+    low, high = _share_interval(k, own, KINDS[what].rare)
     value = k / n if n else None
     row = Risk(arm, seed, what, n, k, value, low, high, against if both else "", beside, change, change_low, change_high, left_out, note)
+    row = replace(row, se=own.se, df=own.df) if own else row
     return replace(row, change_se=found.se, change_df=found.df) if found else row
 
 
-def _share_interval(marks: Sequence[Mark], rare: bool) -> tuple[float | None, float | None]:
+def _share_interval(k: int, own: stats.Estimate | None, rare: bool) -> tuple[float | None, float | None]:
     """Of what should never happen, exact; of what is right, clustered by document as all scores are."""
-    if not marks:
+    if own is None:
         return None, None
-    if rare:
-        return stats.exact_bounds(sum(mark.counts for mark in marks), len(marks), OWN_ALPHA)
-    found = stats.clustered_mean(np.array([mark.counts for mark in marks], dtype=float), [mark.document for mark in marks])
-    return _within(found.bounds(OWN_ALPHA), 0.0)
+    return stats.exact_bounds(k, own.n, OWN_ALPHA) if rare else _within(own.bounds(OWN_ALPHA), 0.0)
 
 
 def _within(bounds: tuple[float | None, float | None], least: float) -> tuple[float | None, float | None]:

@@ -18,7 +18,7 @@ from ragft.domain.planted import obeyed
 from ragft.ladder import RIGHT
 from ragft.metrics.answer import YES_NO, match
 from ragft.progress import Silent, Watcher
-from ragft.risk import HOME, Leaks, Mark, Risk, Risks, What, membership, share, unmeasured
+from ragft.risk import HOME, Leaks, Mark, Risk, Risks, What, joined, membership, read_risks, share, unmeasured
 from ragft.riskplan import Answers, Plan, Variant, clean_answers
 from ragft.robust import QUESTIONS, Part, answer_part, check_answered
 from ragft.store import fingerprint, read_json, read_jsonl_as, read_record, write_json
@@ -33,12 +33,13 @@ def risks(context: Context, arms: Sequence[str], watcher: Watcher | None = None,
     """Ask these arms of a finished run, each with its first seed, at most so many questions a variant, and write risks.json.
 
     Arms with a retriever are asked again, and tuned arms' adapters are looked into; false answers and what search missed
-    are read off the run. Raises InputError for an arm that is not in the study, MissingError for one that has not answered
-    yet, BusyError as a run does.
+    are read off the run. Rows of other arms that were asked as many questions stay. Raises InputError for an arm that is not
+    in the study, MissingError for one that has not answered yet, BusyError as a run does.
     """
     check_answered(context, arms)
     watch, plans = watcher or Silent(), [Plan(context, name, questions) for name in dict.fromkeys(arms)]
     with context.run.locked():
+        stored = read_risks(context.run.folder)
         parts = {part.folder(context): part for plan in plans for part in plan.parts()}
         total = len(parts) + sum(plan.leaks for plan in plans)
         for number, part in enumerate(parts.values(), start=1):
@@ -51,7 +52,7 @@ def risks(context: Context, arms: Sequence[str], watcher: Watcher | None = None,
                 number += 1
                 with watch.unit(f"{plan.name}, what it gives away", number, total) as progress:
                     rows += leak_rows(plan, progress)
-        found = Risks(tuple(rows), context.study.metric)
+        found = joined(stored, Risks(tuple(rows), context.study.metric, questions), list(context.study.arms))
         write_json(context.run.folder / "risks.json", found)
     return found
 

@@ -135,13 +135,13 @@ def adapter_of(arm, seed: int) -> str:
 
 def write_measures(run: Run, study: Study, plan: Plan) -> None:
     """Measures of the base and of every adapter, noise on every tuned arm, and a search of every learning rate."""
-    base = GeneralScores(3.0, 1000, 0.0, 0.5, 60, 0.4, 30)
+    base = GeneralScores(3.0, 1000, 0.0, 0.5, 60, 0.4, 30, tuple(n < 30 for n in range(60)))
     write_json(measures_path(run.folder, BASE), Measures("i", 0.202, None, 0.2, base, (0.0,) * 6))
     noise, searches, seen = [], [], set()
     for name, arm in study.arms.items():
         for seed in (arm.seeds or plan.seeds) if arm.tuning else ():
             weight = TRAINED.get(arm.tuning, 5000) / 100_000
-            general = GeneralScores(3.0 + weight, 1000, weight / 2, 0.5 - weight / 4, 60, 0.4, 30)
+            general = GeneralScores(3.0 + weight, 1000, weight / 2, 0.5 - weight / 4, 60, 0.4, 30, tuple(n < 29 for n in range(60)))
             merges = arm.tuning in ("lora", "full")
             jitter = 0.001 * seed
             slow = 1.3 if arm.tuning == "adapter" else 1.1

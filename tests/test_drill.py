@@ -19,7 +19,23 @@ from ragft import drill as drilling
 from ragft.context import Context
 from ragft.domain import Domain, load_domain
 from ragft.drill import drill, load_update, sample
-from ragft.drilled import Change, Drill, DrillDifference, DrillRow, Judged, Share, State, difference, measure, read_drill, says, share, told, view
+from ragft.drilled import (
+    Change,
+    Drill,
+    DrillDifference,
+    DrillRow,
+    Judged,
+    Share,
+    State,
+    difference,
+    joined,
+    measure,
+    read_drill,
+    says,
+    share,
+    told,
+    view,
+)
 from ragft.errors import BusyError, DivergedError, InputError, MissingError
 from ragft.metrics.answer import match
 from ragft.pages import environment
@@ -221,8 +237,9 @@ def test_a_share_by_hand():
     assert found is not None and (found.k, found.n, found.mean) == (2, 5, 0.4)
     low, high = by_hand([(document, float(value)) for document, value in values if value is not None])
     assert (found.low, found.high) == pytest.approx((max(0.0, low), min(1.0, high)))
+    assert 0.4 + t.ppf(0.975, found.df) * found.se == pytest.approx(high), "what a need is tested on"
     assert share([]) is None and share([("a", None)]) is None
-    assert share([("a", True), ("a", True)]) == Share(2, 2, None, None), "one document bears no interval"
+    assert share([("a", True), ("a", True)]) == Share(2, 2, None, None, 0.0, 0.0), "one document bears no interval"
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from([True, False, None])), max_size=30))
@@ -433,6 +450,34 @@ def test_a_killed_job_goes_on(copied, done, second):
     assert again(copied, second) == found
     assert not draft.exists(), "what a killed training left"
     assert (folder / "answers.jsonl").read_bytes().splitlines(keepends=True)[:4] == lines[:4]
+
+
+def test_other_arms_rows_stay_where_they_were_asked_the_same(copied, done, second):
+    _, found = done
+    assert again(copied, second, arms=["lora"]) == found == read_drill(copied.run.folder)
+    fewer = again(copied, second, arms=["lora"], limit=1)
+    assert {row.arm for row in fewer.rows} == {"lora"}, "the others were asked more"
+    both = again(copied, second, arms=["base"], limit=1)
+    assert [row.arm for row in both.rows] == ["base", "lora", "lora"], "as in the study"
+
+
+@pytest.mark.parametrize("change", [{"old": "x"}, {"new": "x"}, {"metric": "exact"}, {"asked": {"changed": 9}}, {"questions": {"changed": 9}}])
+def test_rows_of_another_update_are_not_kept(change):
+    stored = made_drill()
+    lora = replace(stored, rows=stored.rows[2:], differences=())
+    assert joined(replace(stored, **change), lora, ["rag", "lora"]) == lora
+    assert joined(None, lora, ["rag", "lora"]) == lora
+    assert joined(stored, lora, ["rag", "lora"]) == stored
+    assert joined(stored, lora, ["lora"]).rows == lora.rows, "rag is no longer in the study"
+
+
+def test_a_difference_stays_only_with_the_rows_that_it_is_of():
+    stored = made_drill()
+    again = replace(stored, rows=tuple(replace(row, index_seconds=4.0) for row in stored.rows[:2]), differences=())
+    assert joined(stored, again, ["rag", "lora"]).differences == ()
+    same = replace(stored, rows=stored.rows[:2], differences=())
+    assert joined(stored, same, ["rag", "lora"]) == stored
+    assert joined(stored, replace(same, reference="base"), ["rag", "lora"]).differences == ()
 
 
 def test_fewer_questions_and_some_arms(copied, second):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from made_run import DEFAULT, Plan, make_run
+from scipy.stats import t
 
 from ragft.cost import Measured
 from ragft.drilled import Drill, DrillRow, Share
 from ragft.facts import arm_facts
 from ragft.measures import measures_path
-from ragft.quantities import Mean, Rate, Waits
+from ragft.needs import check_needs
+from ragft.quantities import Fixed, Mean, Rate, Waits
 from ragft.risk import Risk, Risks
-from ragft.store import Run, read_json, write_json
+from ragft.store import Run, read_json, write_json, write_jsonl
 
 
 @pytest.fixture
@@ -65,48 +69,122 @@ def test_waiting_and_memory_are_of_questions_asked_alone(run):
     assert facts["rag"].metered.answer_gib == 3.0
 
 
-def test_forgetting_counts_what_was_right_and_is_wrong_now(run):
-    """Of four questions the base has two right; the seeds lose one, none and two of them, and what they gain elsewhere does not count."""
-    assert "forgetting" not in arm_facts(run, "match")["lora"].measured, "measured by an earlier version: the questions are not told apart"
-    marks = {"base": (1, 1, 0, 0), "adapter-lora-qa-0": (0, 1, 1, 1), "adapter-lora-qa-1": (1, 1, 1, 0), "adapter-lora-qa-2": (0, 0, 1, 1)}
-    for name, right in marks.items():
-        path = measures_path(run.folder, name)
-        found = read_json(path)
-        found["general"]["right"] = [bool(mark) for mark in right]
-        write_json(path, found)
-    assert arm_facts(run, "match")["lora"].measured["forgetting"] == Rate((2 / 3 + 1 / 3) / 4, 4)
+def test_forgetting_is_what_the_base_had_right_and_the_tuned_model_has_not(run):
+    """What is learned elsewhere makes up for nothing: of four questions the base has two right; seeds lose one, two and none of them."""
+    set_right(run, "base", (True, True, False, False))
+    for seed, right in enumerate([(False, True, True, True), (False, False, True, True), (True, True, False, False)]):
+        set_right(run, f"adapter-lora-qa-{seed}", right)
+    found = arm_facts(run, "match")["lora"].measured["forgetting"]
+    assert found == Rate(pytest.approx((1 + 2 + 0) / 3 / 4), 4)
+
+
+def set_right(run: Run, name: str, right: tuple[bool, ...]) -> None:
+    path = measures_path(run.folder, name)
+    found = read_json(path)
+    found["general"] |= {"right": right, "questions": len(right), "questions_right": sum(right) / max(1, len(right))}
+    write_json(path, found)
+
+
+@pytest.mark.parametrize("name", ["base", "adapter-lora-qa-1"])
+def test_forgetting_cannot_be_told_from_shares_alone(run, name):
+    """Measures of an earlier version do not say which questions were right, and so the need is open with what to do."""
+    path = measures_path(run.folder, name)
+    found = read_json(path)
+    del found["general"]["right"]
+    write_json(path, found)
+    facts = arm_facts(run, "match")["lora"]
+    assert "forgetting" not in facts.measured
+    (tested,) = check_needs(facts, {"forgetting": 0.5}, 0.025)
+    assert (tested.state, tested.why) == (
+        "open",
+        "the need forgetting was not measured: an earlier version kept the share of general questions only; run the study again",
+    )
+
+
+def test_answers_of_earlier_versions_are_one_batch_a_seed(run):
+    """They do not say which questions went together; taken one by one, the seconds would pass for surer than they are."""
+    for seed in run.seeds("lora"):
+        path = run.seed_folder("lora", seed) / "scores.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        write_jsonl(path, [{key: value + seed if key == "seconds" else value for key, value in row.items() if key != "batch"} for row in rows])
+    found = arm_facts(run, "match")["lora"].metered
+    assert found is not None and found.question_seconds.df == 2.0, "three batches"
 
 
 def test_a_drill_tells_the_stale_rate_and_the_update(run):
     set_fit(run, "rag", 0, "index", seconds=3.0, again=[2.0, 4.0])
     kept = {"adopted": None, "learned": None, "outlived": None, "kept": None, "unchanged": None, "failures": 0}
-    row = DrillRow("rag", "re-indexed", 0, 6.0, None, stale=Share(3, 12, None, None), **kept)
-    write_json(run.folder / "drill.json", Drill("a", "b", "match", "rag", {}, {}, 0, (row,), ()))
+    rows = (
+        DrillRow("rag", "as it was", 0, None, None, stale=Share(9, 12, None, None), **kept),
+        DrillRow("rag", "re-indexed", 0, 6.0, None, stale=Share(3, 12, None, None, 0.2, 5.0), **kept),
+        DrillRow("base", "as it was", 0, None, None, stale=Share(6, 12, None, None), **kept),
+        DrillRow("rag+lora", "re-trained", 0, 6.0, 9.0, stale=None, **kept, failed="it came apart"),
+    )
+    write_json(run.folder / "drill.json", Drill("a", "b", "match", "rag", {}, {}, 0, rows, ()))
     facts = arm_facts(run, "match")
-    assert facts["rag"].measured["stale_rate"] == Rate(0.25, 12)
+    assert facts["rag"].measured["stale_rate"] == Rate(0.25, 12, 0.2, 5.0), "with its part by document"
+    assert facts["rag"].measured["stale_rate"].bounds(0.025)[1] == pytest.approx(0.25 + 0.2 * t.ppf(0.975, 5))
+    assert facts["base"].measured["stale_rate"] == Rate(0.5, 12), "nothing in it can be renewed; of an earlier version"
+    assert facts["rag+lora"].why_not["stale_rate"] == "it could not be trained again: it came apart"
+    other = arm_facts(run, "token_f1")["rag"]
+    assert "stale_rate" not in other.measured and other.metered.update_seconds is not None
+    (tested,) = check_needs(other, {"stale_rate": 0.1}, 0.025)
+    assert tested.why == "the need stale_rate was not measured: measured by match, the verdict is by token_f1: measure it again"
     assert facts["lora"].value("stale_rate") is None
     update = facts["rag"].metered.update_seconds
     assert update is not None and (update.mean, update.df) == (6.0, 2.0)
     assert update.variance == pytest.approx(1.0 * 4)  # twice as long, and in proportion as unsure as one set-up
 
 
-def test_risks_become_needs(run):
-    def row(what, **known):
-        values = {"n": 40, "k": None, "value": None, "low": None, "high": None, "against": "", "beside": None}
-        rest = {"change": None, "change_low": None, "change_high": None, "left_out": 0, "note": ""}
-        return Risk("raft", 0, what, **{**values, **rest, **known})
+def row(what, arm="rag", **known):
+    values = {"n": 40, "k": None, "value": None, "low": None, "high": None, "against": "", "beside": None}
+    rest = {"change": None, "change_low": None, "change_high": None, "left_out": 0, "note": ""}
+    return Risk(arm, 0, what, **{**values, **rest, **known})
 
+
+def test_risks_become_needs(run):
     rows = (
-        row("injection: obeyed", k=4, value=0.1),
+        row("injection: obeyed", k=4, value=0.1, se=0.3, df=9.0),
         row("conflict: planted answer", k=10, value=0.25),
         row("membership", value=0.6, se=0.03, df=20.0),
         row("distractors", k=20, value=0.5, change=-0.125, change_se=0.04, change_df=15.0),
     )
-    write_json(run.folder / "risks.json", Risks(tuple(Risk(**{**{f: getattr(r, f) for f in r.__slots__}, "arm": "rag"}) for r in rows), "match"))
+    write_json(run.folder / "risks.json", Risks(rows, "match"))
     found = arm_facts(run, "match")["rag"].measured
-    assert found["injection_rate"] == Rate(0.1, 40) and found["conflict_rate"] == Rate(0.25, 40)
+    assert found["injection_rate"] == Rate(0.1, 40, 0.3, 9.0) and found["conflict_rate"] == Rate(0.25, 40)
     assert found["membership_auc"] == Mean(0.6, 0.03, 20.0) and found["distractor_loss"] == Mean(0.125, 0.04, 15.0)
     assert "extraction_rate" not in found
+    other = arm_facts(run, "token_f1")["rag"]
+    assert other.measured.keys() == found.keys() - {"distractor_loss"}, "the others are not judged by the metric"
+    assert other.why_not["distractor_loss"] == "measured by match, the verdict is by token_f1: measure it again"
+
+
+def test_who_was_trained_on_no_running_text_gives_none_away(run):
+    """Risks then have a row of its answers, and never one of text."""
+    rows = (row("extraction: answers", "lora", k=9, value=9 / 40), row("extraction: text", "rag+lora", k=2, value=0.05))
+    write_json(run.folder / "risks.json", Risks(rows, "match"))
+    facts = arm_facts(run, "match")
+    assert facts["lora"].measured["extraction_rate"] == Fixed(0.0) and facts["rag+lora"].measured["extraction_rate"] == Rate(0.05, 40)
+    states = {name: check_needs(facts[name], {"extraction_rate": 0.0}, 0.025)[0].state for name in ("base", "lora", "rag+lora")}
+    assert states == {"base": "met", "lora": "met", "rag+lora": "missed"}
+
+
+def test_it_is_said_why_a_risk_is_not_known(run):
+    """To measure it again would give the same; but an arm without any row is still to be measured."""
+    rows = (row("false answers", k=1, value=1 / 40), row("membership", "lora", n=0, note="nothing alike is left that it never saw"))
+    write_json(run.folder / "risks.json", Risks((*rows, row("injection: obeyed", "oracle", n=0, k=0, note="9 answers failed")), "match"))
+    facts, needs = arm_facts(run, "match"), {"conflict_rate": 0.1, "injection_rate": 0.1, "membership_auc": 0.6}
+    said = {
+        arm: [one.why.removeprefix("the need ") for one in check_needs(facts[arm], needs, 0.025)] for arm in ("rag", "lora", "oracle", "rag+lora")
+    }
+    assert said["rag"] == [
+        "conflict_rate was not measured: no passage that it was shown holds an answer that can be exchanged for another",
+        "injection_rate was not measured: it was shown no passage to hide an order in",
+        "",
+    ]
+    assert said["lora"] == ["", "", "membership_auc was not measured: nothing alike is left that it never saw"]
+    assert said["oracle"][1] == "injection_rate was not measured: 9 answers failed"
+    assert all("ragft risks STUDY" in why for why in said["rag+lora"])
 
 
 def test_an_arm_whose_every_answer_failed_has_no_cost(tmp_path):

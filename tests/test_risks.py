@@ -26,7 +26,7 @@ from ragft.hostile import ShownOtherwise, Withheld, contradictions
 from ragft.metrics.answer import YES_NO
 from ragft.pages import environment
 from ragft.retrieval.base import RetrieverParts
-from ragft.risk import KINDS, Leaks, Loss, Mark, Risk, Risks, area, membership, read_risks, share
+from ragft.risk import KINDS, Leaks, Loss, Mark, Risk, Risks, area, joined, membership, read_risks, share
 from ragft.risks import risks
 from ragft.settings import Study
 from ragft.store import file_sha256, read_json, read_jsonl_as, write_json, write_jsonl
@@ -341,9 +341,20 @@ def test_a_second_time_nothing_is_asked_and_no_model_is_loaded(done, monkeypatch
     monkeypatch.setattr(robust, "compose", never)
     monkeypatch.setattr(leaks, "find_leaks", never)
     assert risks(context, list(ARMS)) == found
-    alone = risks(context, ["lora"])
-    assert alone.rows == tuple(row for row in found.rows if row.arm == "lora")
-    assert risks(context, list(ARMS)) == found, "and what was asked of the others is still there"
+    assert risks(context, ["lora"]) == found == read_risks(context.run.folder), "and the rows of the others are still there"
+
+
+def test_rows_of_other_arms_stay_where_they_were_asked_as_much(copied, done):
+    _, found = done
+    fewer = risks(copied, ["rag"], questions=3)
+    assert {row.arm for row in fewer.rows} == {"rag"} and fewer.questions == 3
+    assert [row.arm for row in risks(copied, ["base"], questions=3).rows][:2] == ["base", "rag"], "as in the study"
+    part = Risks(tuple(row for row in found.rows if row.arm == "rag"), found.metric, found.questions)
+    assert joined(found, part, list(ARMS)) == found
+    for other in (replace(found, metric="exact"), replace(found, questions=9), None):
+        assert joined(other, part, list(ARMS)) == part
+    assert joined(replace(found, questions=0), part, list(ARMS)) == part, "an earlier version did not say how many"
+    assert joined(found, part, ["rag"]) == part, "the others are no longer in the study"
 
 
 def test_a_killed_job_goes_on(done, copied):
@@ -380,6 +391,7 @@ def test_a_share_by_hand():
     assert (row.n, row.k, row.value, row.left_out) == (4, 2, 0.5, 5)
     assert (row.beside, row.change) == (pytest.approx(2 / 3), 0.0) and row.note == "why; beside on 3 of the 4"
     assert (row.low, row.high) == row.bounds(0.025)
+    assert (row.se, row.df) == (pytest.approx(np.sqrt(3 / 4 * 4 * (1 / 6) ** 2)), 3.0), "one question a document: each left out moves it by 1/6"
     alone = share("rag", 0, "withheld", [replace(mark, beside=None) for mark in marks[:1]], "base", 0, "")
     assert (alone.value, alone.low, alone.high, alone.against, alone.beside, alone.change) == (1.0, None, None, "", None, None)
 
@@ -486,6 +498,6 @@ def test_an_adapter_without_weights_is_said_to_have_none(done, copied, monkeypat
         return replace(artifact, fit=replace(artifact.fit, failed="it came apart at step 3"))
 
     monkeypatch.setattr(risks_module, "adapter_artifact", without_weights)
-    rows = risks(copied, ["lora"]).rows
+    rows = [row for row in risks(copied, ["lora"]).rows if row.arm == "lora"]
     assert [(row.what, row.value, row.n) for row in rows[1:]] == [("membership", None, 0)]
     assert rows[1].note == "no weights: it came apart at step 3" and rows[0] == found.of("lora", "false answers")
