@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ragft.stats import Estimate
 
-MAX_MISSING = 0.05  # more unscored answers than this block a verdict
+MAX_MISSING = 0.05  # more than this, of an arm's answers or of the questions that a difference rests on, blocks a verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class Difference:
     high: float | None
     p_above_margin: float | None
     p_above_margin_holm: float | None
+    missing: float = 0.0  # share of the questions that it does not rest on: one of the arms has no score of them, under one seed or more
 
 
 @dataclass(frozen=True, slots=True)

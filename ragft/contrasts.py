@@ -47,12 +47,12 @@ def differences(
     table: ScoreTable, pairs: Sequence[tuple[ArmScores, ArmScores]], margin: float, alpha: float, seeds: Mapping[str, SeedVariance]
 ) -> list[Difference]:
     """Every pair that shares at least one scored question; score differences lie in [-1, 1], and so do their bounds."""
-    found = []
+    found, asked = [], int(table.applicable.sum())
     for arm, other in pairs:
         if (arm.scored & other.scored).any():
             value = estimate(table, [(1, arm), (-1, other)], seeds)
             low, high = (clip(bound, -1.0) for bound in value.bounds(alpha))
-            found.append(Difference(arm.name, other.name, value, low, high, stats.p_above(value, margin), None))
+            found.append(Difference(arm.name, other.name, value, low, high, stats.p_above(value, margin), None, (asked - value.n) / asked))
     return found
 
 

@@ -71,7 +71,7 @@ def decide(
         recommend=recommend,
         headline=VERDICTS[verdict],
         because=(*because, *context, *notes),
-        would_change_if=tuple(changes(case, verdict, evens, table)),
+        would_change_if=tuple(changes(case, (verdict, recommend), evens, table)),
         excluded={arm: unmet for arm in deployable if (unmet := case.unmet(arm))},
         open_needs={arm: waiting for arm in deployable if (waiting := case.open(arm)) and not case.facts[arm].untrained},
         break_even=evens,

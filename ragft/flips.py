@@ -5,7 +5,7 @@ The rules are applied again with one thing changed and everything else as it is;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +24,7 @@ IF_TRUE = "if the truth is where the estimate is"
 NOTHING = "No margin from 0 to 30 points changes it; another model, corpus or question set may."
 REACH, A_DECADE = 1000.0, 8  # prices and volumes are tried a thousand times lower to a thousand times higher, eight steps a decade
 LEAST_OF_A_KIND = 5  # questions of a kind whose share is changed: of fewer, nothing can be said about more
+Outcome = tuple[str, str]  # a verdict and the arm that it recommends
 PRICES = {
     "questions_per_month": "questions a month",
     "updates_per_month": "updates a month",
@@ -34,43 +35,51 @@ PRICES = {
 }
 
 
-def changes(case: Case, verdict: str, break_evens: Sequence[BreakEven], table: ScoreTable | None) -> list[str]:
+def changes(case: Case, outcome: Outcome, break_evens: Sequence[BreakEven], table: ScoreTable | None) -> list[str]:
     """Sentences. Without a `table` of the scores, the mix of questions and retrieval's recall are left out."""
     if blocked(case):
         return ["No margin, need or price changes it while this stands."]
-    found = [*_margin_flips(case, verdict), *_price_flips(case, verdict)]
+    found = [*_margin_flips(case, outcome), *_price_flips(case, outcome)]
     if table is not None:
-        found += _mix_flips(case, verdict, table)
+        found += _mix_flips(case, outcome, table)
     found = found or [NOTHING]
-    if verdict == "undecided" and not no_rag(case):
+    if outcome[0] == "undecided" and not no_rag(case):
         shown, _ = few([d for d in unsettled(case, case.found.margin) if not above(d.low, case.found.margin)])
         found += [_price(case.found, d) for d in shown]
     return [*found, *_volumes(case, break_evens)]
 
 
-def _nearest(values: Iterable[float], now: float, decided: Callable[[float], tuple[str, str]], verdict: str) -> tuple[float, float, str, str] | None:
-    """The first value with another verdict: (last value that keeps it, first that does not, verdict, arm)."""
-    edge = now
+def _steps(values: Iterable[float], now: float, decided: Callable[[float], Outcome], outcome: Outcome) -> Iterator[tuple[float, float, Outcome]]:
+    """From `now` on: (last value before, first value of, another outcome), the last of them with another verdict.
+
+    So the first may recommend another arm under the same verdict; what comes after another verdict is too far away to be told.
+    """
+    edge, last = now, outcome
     for value in values:
-        other, arm = decided(value)
-        if other != verdict:
-            return edge, value, other, arm
-        edge = value
-    return None
+        found = decided(value)
+        if found != last:
+            yield edge, value, found
+        if found[0] != outcome[0]:
+            return
+        edge, last = value, found
 
 
-def _margin_flips(case: Case, verdict: str) -> list[str]:
+def _would(other: Outcome, outcome: Outcome) -> str:
+    verdict, arm = other
+    return f"the verdict would be {verdict} ({arm})." if verdict != outcome[0] else f"{arm} would be recommended, with the same verdict."
+
+
+def _margin_flips(case: Case, outcome: Outcome) -> list[str]:
     """The nearest margins, a tenth of a point apart from 0 to 30 points."""
     here, steps = case.found.margin, [step / 1000 for step in range(301)]
     flips = []
     for direction, margins in (("below", [m for m in reversed(steps) if m < here]), ("above", [m for m in steps if m > here])):
-        if found := _nearest(margins, here, lambda margin: rule(case, margin)[:2], verdict):
-            edge, _, other, arm = found
-            flips.append(f"With a margin {direction} {points(edge)} (now {points(here)}) the verdict would be {other} ({arm}).")
+        for edge, _, other in _steps(margins, here, lambda margin: rule(case, margin)[:2], outcome):
+            flips.append(f"With a margin {direction} {points(edge)} (now {points(here)}) {_would(other, outcome)}")
     return flips
 
 
-def _price_flips(case: Case, verdict: str) -> list[str]:
+def _price_flips(case: Case, outcome: Outcome) -> list[str]:
     """Each stated price and volume, one at a time, up and down by powers of ten."""
     if not case.savings:
         return []
@@ -80,24 +89,24 @@ def _price_flips(case: Case, verdict: str) -> list[str]:
         if not now:  # free, or not paid for
             continue
 
-        def decided(value: float, field: str = field) -> tuple[str, str]:
+        def decided(value: float, field: str = field) -> Outcome:
             return rule(repriced(case, case.prices.model_copy(update={field: value})), case.found.margin)[:2]
 
         for direction, sign in (("fewer" if "month" in field else "less", -1), ("more", 1)):
             steps = [now * 10 ** (sign * step / A_DECADE) for step in range(1, round(np.log10(REACH) * A_DECADE) + 1)]
-            if found := _nearest(steps, now, decided, verdict):
-                edge, beyond, other, arm = found
-                at = _between(edge, beyond, lambda value: decided(value)[0] == verdict)
+            for edge, beyond, other in _steps(steps, now, decided, outcome):
+                at = _between(edge, beyond, decided)
                 unit = words.format(currency=case.prices.currency)
-                flips.append(f"At {direction} than {_amount(at)} {unit} (now {_amount(now)}) the verdict would be {other} ({arm}).")
+                flips.append(f"At {direction} than {_amount(at)} {unit} (now {_amount(now)}) {_would(other, outcome)}")
     return flips
 
 
-def _between(stays: float, flips: float, keeps: Callable[[float], bool]) -> float:
-    """To half a percent, by bisection."""
+def _between(stays: float, flips: float, decided: Callable[[float], Outcome]) -> float:
+    """Where the outcome of `stays` ends, to half a percent, by bisection."""
+    before = decided(stays)
     while abs(flips - stays) > 0.005 * max(abs(stays), abs(flips)):
         middle = (stays + flips) / 2
-        stays, flips = (middle, flips) if keeps(middle) else (stays, middle)
+        stays, flips = (middle, flips) if decided(middle) == before else (stays, middle)
     return flips
 
 
@@ -109,7 +118,7 @@ def _amount(value: float) -> str:
 # ── the mix of questions ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _mix_flips(case: Case, verdict: str, table: ScoreTable) -> list[str]:
+def _mix_flips(case: Case, outcome: Outcome, table: ScoreTable) -> list[str]:
     ref, flips = case.found.reference, []
     strata = np.array(table.strata, dtype=object)
     kinds = [(strata == name, np.ones(len(strata), dtype=bool), _of_kind(name)) for name in dict.fromkeys(table.strata) if name]
@@ -120,17 +129,15 @@ def _mix_flips(case: Case, verdict: str, table: ScoreTable) -> list[str]:
             continue
         now = k / n
 
-        def decided(share: float, inside: np.ndarray = inside, among: np.ndarray = among, now: float = now) -> tuple[str, str]:
+        def decided(share: float, inside: np.ndarray = inside, among: np.ndarray = among, now: float = now) -> Outcome:
             weights = np.where(inside, share / now, (1 - share) / (1 - now))
             return rule(replace(case, found=at_weights(table, np.where(among, weights, 1.0), case.found)), case.found.margin)[:2]
 
         steps = [step / 10 for step in range(11)]
         for shares in ([s for s in reversed(steps) if s < now - 0.005], [s for s in steps if s > now + 0.005]):
-            if other := _nearest(shares, now, decided, verdict):
-                at = _between(other[0], other[1], lambda share: decided(share)[0] == verdict) if other[1] > 0 else other[1]
-                flips.append(
-                    f"{words.format(share=percent(round(at, 2)))} (now {percent(round(now, 2))}), the verdict would be {other[2]} ({other[3]})."
-                )
+            for edge, beyond, other in _steps(shares, now, decided, outcome):
+                at = _between(edge, beyond, decided) if beyond > 0 else beyond
+                flips.append(f"{words.format(share=percent(round(at, 2)))} (now {percent(round(now, 2))}), {_would(other, outcome)}")
     return flips
 
 

@@ -178,6 +178,13 @@ def blocked(case: Case) -> str:
                 f"{row.name} failed on {percent(row.missing)} of its answers; with more than {percent(MAX_MISSING)} missing no verdict is given "
                 f"(its score lies between {percent(row.worst)} and {percent(row.best)})."
             )
+    # a question that fails under one seed is lost under all, so failures too few to block an arm add up over seeds and arms
+    for d in found.challengers:
+        if case.matters(d.arm) and d.missing > MAX_MISSING:
+            return (
+                f"{d.arm} minus {d.minus} rests on {percent(1 - d.missing)} of the questions; with more than {percent(MAX_MISSING)} missing no "
+                "verdict is given. A question counts where both arms have a score of it under every seed."
+            )
     return _none_reads(case)
 
 

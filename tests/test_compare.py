@@ -193,6 +193,7 @@ def test_differences_rest_on_questions_scored_in_both():
     rag, lora = np.array([1.0, 1, np.nan, 0, 1, 0]), np.array([[0.0, 1, 1, np.nan, 1, 1]] * 3)
     found = found_for(made(list("abcdef"), rag=rag, lora=lora))
     d = pair(found, "lora")
+    assert d.missing == pytest.approx(2 / 6)
     assert (d.estimate.n, d.estimate.mean) == (4, pytest.approx((0 + 1 + 1 + 1 - 1 - 1 - 1 - 0) / 4))
     row = found.row("lora")
     assert (row.missing, row.worst, row.best) == (pytest.approx(1 / 6), pytest.approx(4 / 6), pytest.approx(5 / 6))
@@ -202,6 +203,7 @@ def test_a_question_that_the_metric_does_not_apply_to_is_not_missing():
     rag, lora = np.array([1.0, 0, np.nan, 1]), np.array([[0.0, 1, np.nan, 1]] * 3)
     found = found_for(made(list("abcd"), rag=rag, lora=lora))
     assert [row.missing for row in found.arms] == [0, 0]
+    assert pair(found, "lora").missing == 0
     assert any("1 of the 4 test questions have no score in any arm" in warning for warning in found.warnings)
 
 

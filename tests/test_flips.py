@@ -158,6 +158,30 @@ def test_the_volume_at_which_it_flips():
         assert verdict(same, facts(rag=0.5, lora=0.1, base=0.1), prices=prices).verdict == expected
 
 
+def test_another_arm_under_the_same_verdict_is_told_and_then_the_verdict():
+    """Both may stand in for rag; lora scores a little better, and lora-short, half an hour to train, pays with fewer questions."""
+    same = table(documents=200, hit=1.0, rag=(0.5, 0.5), lora=(0.5, 0.5), base=(0.1, 0.1))
+    answers = np.repeat(same.arm("rag").scores, 3, 0)
+    worse = np.where(np.arange(answers.shape[1]) % 200 == 0, 0.0, answers)
+    lora = replace(same.arm("lora"), scores=answers)
+    same = replace(same, arms=(same.arm("rag"), lora, replace(lora, name="lora-short", scores=worse), same.arm("base")))
+    about = facts(rag=0.5, lora=0.1, base=0.1) | {"lora-short": ArmFacts(None, "lora", Metered(Measured(1800.0), Measured(0.1), 0.5))}
+    prices = Prices(questions_per_month=20_000)
+    decision = verdict(same, about, prices=prices)
+    assert (decision.verdict, decision.recommend) == ("adopt-tuned", "lora")
+    fewer = r"At fewer than ([\d,]+) questions a month \(now 20,000\) "
+    arm, other = (found_in(decision, fewer + words) for words in ("lora-short would be recommended, with the same verdict", "the verdict would be"))
+    for said, hours, above, below in (
+        (arm, 1.0, ("adopt-tuned", "lora"), ("adopt-tuned", "lora-short")),
+        (other, 0.5, ("adopt-tuned", "lora-short"), ("equivalent", "rag")),
+    ):
+        volume = float(said.group(1).replace(",", ""))
+        assert volume == pytest.approx(hours * 3600 * 13 / (12 * 0.4), rel=0.006)
+        for questions, expected in ((1.01 * volume, above), (0.99 * volume, below)):
+            again = verdict(same, about, prices=prices.model_copy(update={"questions_per_month": questions}))
+            assert (again.verdict, again.recommend) == expected
+
+
 def test_where_nothing_changes_it_that_is_said():
     made = table(documents=200, hit=1.0, rag=(0.9, 0.9), raft=(0.2, 0.2), base=(0.1, 0.1))
     made = replace(made, strata=("",) * len(made.questions), hit=np.full(len(made.questions), np.nan))
