@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from ragft.domain.loaders import read_jsonl
+from ragft.domain.rows import read_jsonl
 from ragft.errors import InputError
 
 

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from ragft.domain.ledger import read_ledger
-from ragft.domain.loaders import load_documents, read_jsonl
+from ragft.domain.loaders import load_documents
 from ragft.domain.records import Quotes
+from ragft.domain.rows import read_jsonl
 from ragft.domain.typos import mistype
 
 CANARY = "HERON-7719"

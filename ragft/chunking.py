@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ragft.errors import InputError
@@ -53,7 +54,13 @@ def _chunks(document: Document, pieces: Sequence[str], size: int, overlap: int, 
             waiting = start
             continue
         waiting = -1
-        yield Chunk(f"{document.id}:{start}-{end}", Span(document.id, start, end), document.text[start:end], path.at(begin))
+        yield Chunk(
+            f"{document.id}:{start}-{end}",
+            Span(document.id, start, end),
+            document.text[start:end],
+            path.at(begin),
+            bisect_right(document.pages, begin) or None,
+        )
 
 
 def _only_headings(piece: str) -> bool:

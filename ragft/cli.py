@@ -34,11 +34,12 @@ def init(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The study's folder; it is made.")],
     corpus: Annotated[Path, typer.Option(help="Your documents: md, txt, html, csv, jsonl, pdf or docx files.")],
     questions: Annotated[Path | None, typer.Option(help="Your questions and answers: a .csv or .jsonl file.")] = None,
+    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out documents that cannot be read; study.yaml names them.")] = False,
 ) -> None:
     """Make a study from a folder of documents and, if you have them, questions."""
     from ragft.domain.scaffold import init_study
 
-    path = init_study(folder, corpus, questions)
+    path = init_study(folder, corpus, questions, skip_broken=skip_broken)
     print(path)
     if questions is None:
         say(f"Next: write your questions into {folder / 'questions.jsonl'} (see {folder / 'questions.example.jsonl'}), then: ragft run {path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import re
@@ -10,19 +11,62 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import charset_normalizer
+
 from ragft.errors import InputError
 
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
+ENCODINGS = ["cp1252", "gb18030", "cp932", "euc_jp", "big5", "euc_kr", "cp1251", "cp1253", "cp1250", "cp1254"]  # the most usual first
+MAX_CHAOS = 0.05  # charset-normalizer's share of what no language writes; UTF-8 with a broken letter, read as cp1250, has more
+MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 # Libraries with a writer of their own put the system's error number into a text: safetensors so, numpy without any number.
 _FULL = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})\b|\d+ requested and \d+ written")
 
 
 def read_text(path: Path) -> str:
     """The file's text, without a byte-order mark, lines ended by `\\n`. Raises InputError when it is not UTF-8 text."""
+    return _decode(path, _bytes(path))
+
+
+def read_any_text(path: Path) -> tuple[str, str]:
+    """The file's text, and the encoding where it had to be guessed: "" for UTF-8, and for UTF-16 and UTF-32 with a byte-order mark.
+
+    Raises InputError for binary data, and where no encoding fits, as of UTF-8 with a few broken letters.
+    """
+    raw = _bytes(path)
+    marked = next((name for mark, name in MARKS.items() if raw.startswith(mark)), "")
+    if marked:
+        try:
+            return _lines(path, raw.decode(marked)), ""
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: begins as {marked.upper()} and does not go on so. Save it again as UTF-8.") from error
     try:
-        raw = path.read_bytes()
+        return _decode(path, raw), ""
+    except InputError as error:
+        if not isinstance(error.__cause__, UnicodeDecodeError) or b"\0" in raw:
+            raise
+        guess = None if raw.startswith(codecs.BOM_UTF8) else guess_encoding(raw)
+        if guess is None:
+            raise
+        return _lines(path, raw.decode(guess)), guess
+
+
+def guess_encoding(raw: bytes) -> str | None:
+    """What text that is not UTF-8 is most likely encoded in; None: it reads like no language in any of the usual ones."""
+    found = [match for match in charset_normalizer.from_bytes(raw, cp_isolation=ENCODINGS) if match.chaos <= MAX_CHAOS]
+    best = found[:1] and [match for match in found if (match.chaos, match.coherence) == (found[0].chaos, found[0].coherence)]
+    likely = {name for match in best for name in match.could_be_from_charset}  # they cannot be told apart: the most usual of them
+    return next((name for name in ENCODINGS if name in likely), None)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Check its permissions, or move it away.") from error
+
+
+def _decode(path: Path, raw: bytes) -> str:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -32,6 +76,11 @@ def read_text(path: Path) -> str:
         raise InputError(
             f"{path}:{line}: not UTF-8 (byte 0x{raw[start]:02x}). Convert it, for example: iconv -f {encoding} -t UTF-8 OLD > NEW"
         ) from error
+    return _lines(path, text)
+
+
+def _lines(path: Path, text: str) -> str:
+    """With lines ended by `\\n`."""
     if "\0" in text:
         raise InputError(f"{path}:{text[: text.index(chr(0))].count(chr(10)) + 1}: binary data in a text file. Remove it, or move the file away.")
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragft import registry
-from ragft.domain.loaders import read_csv, read_jsonl
+from ragft.domain.rows import read_csv, read_jsonl
 from ragft.errors import InputError, MismatchError, MissingError
 from ragft.scorelogs import Log, is_harness, read_harness, read_inspect
 

@@ -21,6 +21,7 @@ class Document:
     id: str
     text: str
     title: str
+    pages: tuple[int, ...] = ()  # where each page begins in the text; none: it has no pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Chunk:
     span: Span
     text: str
     heading: str  # title and heading path, e.g. "Kova pump > Limits"; shown to the model before the text
+    page: int | None = None  # on which it begins, counted from 1; None: the document has no pages
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ragft.domain.loaders import read_jsonl
 from ragft.domain.records import read_records
+from ragft.domain.rows import read_jsonl
 from ragft.errors import InputError, unknown
 from ragft.files import read_text
 from ragft.text import language_of

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ragft.domain.loaders import read_jsonl
+from ragft.domain.rows import read_jsonl
 from ragft.errors import InputError
 from ragft.text import contains, normalise, words
 from ragft.types import Document, Gold

@@ -22,7 +22,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, get_args
 
-from ragft.domain.loaders import read_jsonl
+from ragft.domain.rows import read_jsonl
 from ragft.errors import InputError, MissingError, unknown
 from ragft.text import words
 from ragft.types import Document, Evidence, Span, Split

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ragft.domain.loaders import read_csv, read_jsonl
 from ragft.domain.records import KEYS
+from ragft.domain.rows import read_csv, read_jsonl
 from ragft.errors import InputError, MissingError, unknown
 
 COLUMNS = (*KEYS, "answer", "context", "contexts")

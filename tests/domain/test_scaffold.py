@@ -119,10 +119,12 @@ def test_wrong_folders(docs, tmp_path):
         init_study(tmp_path / "new", tmp_path / "none")
     with pytest.raises(MissingError, match=r"q.csv: no such file"):
         init_study(tmp_path / "new", docs, tmp_path / "q.csv")
-    (docs / "bad.txt").write_bytes(b"\xff")
-    with pytest.raises(InputError, match=r"bad.txt:1: not UTF-8"):
+    (docs / "bad.txt").write_bytes(b"\0")
+    with pytest.raises(InputError, match=r"bad.txt:1: binary data"):
         init_study(tmp_path / "new", docs)
     assert not (tmp_path / "new").exists()
+    study = init_study(tmp_path / "without", docs, skip_broken=True)
+    assert "bad.txt:1: binary data" in study.read_text() and not (study.parent / "corpus" / "bad.txt").exists()
     with pytest.raises(InputError, match="is a file"):
         init_study(docs / "staff.txt", docs)
 
