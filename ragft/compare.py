@@ -23,6 +23,7 @@ def compare(table: ScoreTable, *, metric: str, reference: str, margin: float, al
     Raises InputError when the reference is not one of the arms, nothing can be compared, or a slice is none of the table's.
     """
     _check(table, metric, reference)
+    slices = slicing.checked(slices)
     scored = [arm for arm in table.arms if arm.scored.any()]
     unscored = tuple(arm.name for arm in table.arms if arm not in scored)
     seeds = contrasts.seed_variances(table.arms)

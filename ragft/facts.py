@@ -130,7 +130,7 @@ def _alone(alone: Rows) -> dict[str, Quantity | None]:
 
 
 def _forgotten(fits: Rows, measures: Mapping[str, Measures]) -> Found:
-    """The share of the general questions that the base has right and the tuned model has not; seeds are averaged by question."""
+    """Of the general questions that the base has right, the share that the tuned model has not; seeds are averaged by question."""
     base = measures.get(BASE)
     found = [measures.get(fit["adapter"]["folder"].rsplit("/", 1)[-1]) for fit in fits if "adapter" in fit]
     tuned = [one.general for one in found if one and one.general]
@@ -141,8 +141,10 @@ def _forgotten(fits: Rows, measures: Mapping[str, Measures]) -> Found:
         return Found(why_not="an earlier version kept the share of general questions only; run the study again")
     if {len(before)} != {len(one) for one in after}:
         return Found(why_not="the base and the tuned model were asked other general questions; run the study again")
-    lost = np.array(before) & ~np.array(after)
-    return Found(Rate(float(lost.mean()), len(before)))
+    known = np.array(before)
+    if not known.any():
+        return Found(why_not="the untuned model has none of the general questions right, so it has nothing to forget; ask easier ones")
+    return Found(Rate(float((~np.array(after)[:, known]).mean()), int(known.sum())))
 
 
 def _stale(name: str, drill: Drill | None, metric: str) -> Found:

@@ -121,7 +121,7 @@ NEEDS: dict[str, Limit | Nature] = {
     "forgetting": Limit(
         "it no longer has right",
         percent,
-        " of the general questions, which the untuned model has right",
+        " of the general questions that the untuned model has right",
         "name a folder of general questions in the study (`general:`) and run it again",
         "Add general questions.",
         _tuned,

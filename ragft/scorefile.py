@@ -24,7 +24,7 @@ from ragft.facts import arm_facts
 from ragft.needs import ArmFacts
 from ragft.quantities import Fixed, Quantity, Rate, Waits, rate
 from ragft.scorerows import COLUMNS, read_rows
-from ragft.scoretable import ArmScores, ScoreTable
+from ragft.scoretable import ArmScores, ScoreTable, applies
 from ragft.scoring import finished, score_table, scores_frame
 from ragft.store import Run, read_json, write_text
 
@@ -101,7 +101,10 @@ def _table(rows: pd.DataFrame, asked: str | None) -> tuple[ScoreTable, str, list
     first = own[own["seed"] == own["seed"].min()]
     hit = np.full(len(questions), np.nan)
     hit[first["code"]] = first["hit"]
-    return ScoreTable(questions, documents, strata, kinds, arms, hit), reference, [*notes, *_absent(rows, arms, len(questions))]
+    scored, declined = np.full(len(questions), False), np.full(len(questions), False)
+    scored[rows["code"][rows["score"].notna()]] = True
+    declined[rows["code"][rows["score"].isna() & ~rows["outcome"].str.lower().isin(["", "error"])]] = True
+    return ScoreTable(questions, documents, strata, kinds, arms, hit, applies(scored, declined)), reference, [*notes, *_absent(rows, arms, len(questions))]
 
 
 def _arm(name: str, part: pd.DataFrame, questions: int) -> ArmScores:

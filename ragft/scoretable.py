@@ -46,11 +46,7 @@ class ScoreTable:
     kinds: tuple[str, ...]
     arms: tuple[ArmScores, ...]
     hit: np.ndarray  # (questions,): 1 all evidence was retrieved by the reference, 0 not, NaN not applicable
-
-    @property
-    def applicable(self) -> np.ndarray:
-        """Which questions any arm has a score for; the others the metric does not apply to."""
-        return ~np.isnan(np.vstack([arm.scores for arm in self.arms])).all(axis=0)
+    applicable: np.ndarray  # (questions,): whether the metric applies; where it does, a score that is not there is one that failed
 
     @property
     def answerable(self) -> np.ndarray:
@@ -71,7 +67,12 @@ class ScoreTable:
             return tuple(value for value, kept in zip(column, keep, strict=True) if kept)
 
         arms = tuple(replace(arm, scores=arm.scores[:, keep]) for arm in self.arms)
-        return ScoreTable(pick(self.questions), pick(self.documents), pick(self.strata), pick(self.kinds), arms, self.hit[keep])
+        return ScoreTable(pick(self.questions), pick(self.documents), pick(self.strata), pick(self.kinds), arms, self.hit[keep], self.applicable[keep])
+
+
+def applies(scored: np.ndarray, declined: np.ndarray) -> np.ndarray:
+    """Whether a metric applies to each question, from whether any arm has a score of it, and whether it gave none to an answer that did not fail."""
+    return scored | ~declined
 
 
 def table_of(scores: Mapping[str, np.ndarray], documents: Sequence[str], **slots: Mapping[str, str | None]) -> ScoreTable:
@@ -85,4 +86,4 @@ def table_of(scores: Mapping[str, np.ndarray], documents: Sequence[str], **slots
         ArmScores(name, np.atleast_2d(np.asarray(values, dtype=float)), slot("retriever", name), slot("tuning", name), slot("format", name))
         for name, values in scores.items()
     )
-    return ScoreTable(tuple(map(str, range(n))), tuple(documents), ("",) * n, ("",) * n, arms, np.full(n, np.nan))
+    return ScoreTable(tuple(map(str, range(n))), tuple(documents), ("",) * n, ("",) * n, arms, np.full(n, np.nan), np.full(n, True))

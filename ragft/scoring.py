@@ -13,6 +13,7 @@ from ragft import registry
 from ragft.compare import ArmScores, ScoreTable
 from ragft.dose import dose_of, recipe_of
 from ragft.errors import InputError, MismatchError, MissingError
+from ragft.scoretable import applies
 from ragft.store import Run, fingerprint, read_json, read_jsonl_as, write_jsonl
 from ragft.types import Answer, Gold
 
@@ -110,11 +111,12 @@ def score_table(run: Run, metric: str, reference: str) -> ScoreTable:
     _check_pairs(run, found)
     if any(metric not in row for name, seed in found for row in score_rows(run, name, seed)):
         raise InputError(f"{run.folder}: answers are not scored by '{metric}' yet. Score them with: ragft score {run.folder}")
-    arms = []
+    arms, declined = [], np.full(len(gold), False)
     for name in names:
         arm = read_json(run.folder / "arms" / name / "arm.json")
         seeds = [seed for arm_name, seed in found if arm_name == name]
         values = [_column(score_rows(run, name, seed), gold, metric) for seed in seeds]
+        declined |= np.any([_declined(score_rows(run, name, seed), gold, metric) for seed in seeds], axis=0)
         fits = [read_json(run.seed_folder(name, seed) / "fit.json") for seed in seeds]
         adapters = fingerprint([fit["adapter"]["sha256"] for fit in fits]) if arm["tuning"] else ""
         slots = (arm["retriever"], arm["tuning"], arm["format"], arm["model"], arm["k"])
@@ -128,6 +130,7 @@ def score_table(run: Run, metric: str, reference: str) -> ScoreTable:
         kinds=tuple(g.kind for g in gold),
         arms=tuple(arms),
         hit=np.where(np.isnan(hit), np.nan, (hit == 1.0).astype(float)),
+        applicable=applies(~np.isnan(np.vstack([arm.scores for arm in arms])).all(axis=0), declined),
     )
 
 
@@ -139,6 +142,12 @@ def is_control(arm: Mapping[str, Any]) -> bool:
 def _column(rows: Sequence[dict[str, Any]], gold: Sequence[Gold], metric: str) -> np.ndarray:
     by_id = {row["question"]: row[metric] for row in rows}
     return np.array([np.nan if by_id.get(g.id) is None else by_id[g.id] for g in gold], dtype=float)
+
+
+def _declined(rows: Sequence[dict[str, Any]], gold: Sequence[Gold], metric: str) -> np.ndarray:
+    """Which questions the metric gave no score, though their answer did not fail."""
+    found = {row["question"] for row in rows if row[metric] is None and row["outcome"] != "error"}
+    return np.array([g.id in found for g in gold])
 
 
 def _check_pairs(run: Run, found: Sequence[tuple[str, int]]) -> None:

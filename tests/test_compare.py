@@ -201,10 +201,19 @@ def test_differences_rest_on_questions_scored_in_both():
 
 def test_a_question_that_the_metric_does_not_apply_to_is_not_missing():
     rag, lora = np.array([1.0, 0, np.nan, 1]), np.array([[0.0, 1, np.nan, 1]] * 3)
-    found = found_for(made(list("abcd"), rag=rag, lora=lora))
+    table = made(list("abcd"), rag=rag, lora=lora)
+    found = found_for(replace(table, applicable=np.array([True, True, False, True])))
     assert [row.missing for row in found.arms] == [0, 0]
     assert pair(found, "lora").missing == 0
     assert any("1 of the 4 test questions have no score in any arm" in warning for warning in found.warnings)
+
+
+def test_a_question_that_failed_in_every_arm_is_missing_in_every_arm():
+    rag, lora = np.array([1.0, 0, np.nan, 1]), np.array([[0.0, 1, np.nan, 1]] * 3)
+    found = found_for(made(list("abcd"), rag=rag, lora=lora))
+    assert [row.missing for row in found.arms] == [0.25, 0.25] and pair(found, "lora").missing == 0.25
+    assert (found.row("rag").worst, found.row("rag").best) == (0.5, 0.75)
+    assert not any("have no score in any arm" in warning for warning in found.warnings)
 
 
 # ── small and degenerate tables ──────────────────────────────────────────────────────────────────────────────────────

@@ -28,7 +28,7 @@ def table_with(arms, documents=None):
     n = arms[0].scores.shape[1]
     documents = documents or [f"d{i // EACH}" for i in range(n)]
     blank = ("",) * n
-    return ScoreTable(tuple(map(str, range(n))), tuple(documents), blank, blank, tuple(arms), np.full(n, np.nan))
+    return ScoreTable(tuple(map(str, range(n))), tuple(documents), blank, blank, tuple(arms), np.full(n, np.nan), np.full(n, True))
 
 
 def rag(scores):

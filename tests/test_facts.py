@@ -70,12 +70,15 @@ def test_waiting_and_memory_are_of_questions_asked_alone(run):
 
 
 def test_forgetting_is_what_the_base_had_right_and_the_tuned_model_has_not(run):
-    """What is learned elsewhere makes up for nothing: of four questions the base has two right; seeds lose one, two and none of them."""
+    """What is learned elsewhere makes up for nothing: of four questions the base has two right; seeds lose one, two and none of the two."""
     set_right(run, "base", (True, True, False, False))
     for seed, right in enumerate([(False, True, True, True), (False, False, True, True), (True, True, False, False)]):
         set_right(run, f"adapter-lora-qa-{seed}", right)
     found = arm_facts(run, "match")["lora"].measured["forgetting"]
-    assert found == Rate(pytest.approx((1 + 2 + 0) / 3 / 4), 4)
+    assert found == Rate(pytest.approx((1 + 2 + 0) / 3 / 2), 2)
+    set_right(run, "base", (False,) * 4)
+    facts = arm_facts(run, "match")["lora"]
+    assert "forgetting" not in facts.measured and "nothing to forget" in facts.why_not["forgetting"]
 
 
 def set_right(run: Run, name: str, right: tuple[bool, ...]) -> None:

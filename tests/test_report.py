@@ -288,6 +288,22 @@ def test_an_arm_without_a_score_does_not_stop_the_report(full, tmp_path):
     assert "without a line here: rag, lora" in read_report(write_report(run)).page.text
 
 
+@pytest.mark.parametrize(("outcome", "verdict"), [("error", "undecided"), ("ok", None)])
+def test_what_failed_in_every_arm_blocks_the_verdict_and_what_the_metric_does_not_apply_to_does_not(tmp_path, outcome, verdict):
+    run = make_run(tmp_path, Plan())
+    before = decide_run(run)
+    for path in run.folder.glob("arms/*/seed-*/scores.jsonl"):
+        rows = read_jsonl_as(dict, path)
+        write_jsonl(path, [{**row, "match": None, "outcome": outcome} if n < 4 else row for n, row in enumerate(rows)])
+    compare_run(run)
+    decision = decide_run(run)
+    if verdict:
+        assert decision.verdict == verdict and "missing" not in before.because[0]
+        assert "with more than 5 % missing no verdict is given" in decision.because[0]
+    else:
+        assert "missing" not in decision.because[0] and any("4 of the" in warning for warning in decision.warnings)
+
+
 def test_the_evidence_is_highlighted_and_the_prompt_is_there(full):
     assert re.search(r"<blockquote>The <mark>..? bar i</mark>s it\.</blockquote>", full.html)
     assert re.search(r"<pre>prompt q\d\d open</pre>", full.html)

@@ -39,6 +39,7 @@ def read(folder, text, name="scores.csv", **options):
 def same(one, other):
     """Whether two score tables are equal, arrays included (NaN is equal to NaN)."""
     np.testing.assert_array_equal(one.hit, other.hit)
+    np.testing.assert_array_equal(one.applicable, other.applicable)
     for mine, theirs in zip(one.arms, other.arms, strict=True):
         np.testing.assert_array_equal(mine.scores, theirs.scores)
         assert replace(mine, scores=None) == replace(theirs, scores=None)
@@ -115,6 +116,14 @@ def test_questions_and_seeds_that_an_arm_lacks_are_unscored_and_said(tmp_path):
 def test_a_failed_answer_is_unscored_whatever_its_score_says(tmp_path):
     found = read(tmp_path, "arm,question,document,score,outcome\nrag,q1,d,0,error\nrag,q2,d,0,truncated\n")
     np.testing.assert_array_equal(found.table.arms[0].scores, [[np.nan, 0.0]])
+
+
+def test_a_question_that_failed_everywhere_is_missing_and_one_that_the_metric_does_not_apply_to_is_not(tmp_path):
+    """Empty is failed; empty with an outcome that is no error is what a metric says that does not apply, unless it does to another arm's answer."""
+    rows = [("q1", "1", "ok"), ("q2", "", "error"), ("q3", "", ""), ("q4", "", "ok"), ("q5", "", "ok")]
+    text = "arm,question,document,score,outcome\n" + "".join(f"rag,{q},d,{score},{outcome}\n" for q, score, outcome in rows)
+    found = read(tmp_path, text + "base,q5,d,1,ok\n" + "".join(f"base,q{n},d,,error\n" for n in (2, 4)))
+    assert found.table.applicable.tolist() == [True, True, True, False, True]
 
 
 def test_without_documents_every_question_stands_alone_and_that_is_said(tmp_path):

@@ -17,7 +17,7 @@ def test_a_file_of_settings(tmp_path):
     path = tmp_path / "settings.yaml"
     path.write_text("margin: 0.05\nmetric: match\nneeds: {citations: true}\ncosts: {questions_per_month: 500}\nslices: [kind=exact]\n")
     assert read_settings(path) == {
-        "margin": 0.05, "metric_name": "match", "needs": {"citations": True}, "slices": ["kind=exact"], "prices": Prices(questions_per_month=500),
+        "margin": 0.05, "metric_name": "match", "needs": {"citations": True}, "slices": ("kind=exact",), "prices": Prices(questions_per_month=500),
     }  # fmt: skip
     path.write_text("")
     assert read_settings(path) == {}
@@ -31,6 +31,19 @@ def test_a_file_of_settings(tmp_path):
         ("a: [", "broken YAML"),
         ("needs: {false_answer_rate: 20}", "a share from 0 to 1"),
         ("costs: {questions_per_month: -1}", "costs.questions_per_month"),
+        ("margin: 3%", "settings.yaml: margin: .*valid number.*'3%'"),
+        ("margin: 3", "settings.yaml: margin: .*less than or equal to 1"),
+        ("alpha: 0.9", "settings.yaml: alpha"),
+        ("needs: [a, b]", "settings.yaml: needs: .*dictionary"),
+        ("needs: {p95_latency_seconds: fast}", "settings.yaml: needs.p95_latency_seconds"),
+        ("slices: kind=exact", "settings.yaml: slices"),
+        ("slices: 3", "settings.yaml: slices"),
+        ("slices: [foo=bar]", "unknown dimension of slice 'foo=bar'"),
+        ("slices: [retrieval=missing]", "'missing'.*Did you mean 'missed'"),
+        ("slices: [kind=a, kind=a]", "named twice"),
+        ("slices: [kind=a, kind=b, kind=c, kind=d, kind=e]", "at most 4"),
+        ("reference: [rag]", "settings.yaml: reference"),
+        ("margin: 2025-13-01", "broken YAML"),
     ],
 )
 def test_mistakes(tmp_path, text, said):
