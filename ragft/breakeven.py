@@ -188,9 +188,18 @@ def _draws(place: int, df: float) -> np.ndarray:
 
 
 def surely_cheaper(metered: Metered, than: Metered, prices: Prices) -> float | None:
-    """Probability that `metered` costs less than `than` over the stated horizon; None where a variance is unknown."""
-    terms = cost_terms(metered, than, prices, "questions")
-    if any(term.measured.df <= 0 for term in terms):
+    """Probability that `metered` costs less than `than` over the stated horizon, at least; None where nothing can be said.
+
+    What of `than` was timed once, so that nobody knows how it varies, is taken to cost nothing, the least that it can; of
+    `metered`, such a quantity could cost anything.
+    """
+    terms, costs = list[Term](), cost_terms(metered, than, prices, "questions")
+    for term in costs:
+        if term.measured.df > 0:
+            terms.append(term)
+        elif term.constant + term.slope * prices.questions_per_month > 0:
+            return None
+    if not terms:
         return None
     mean, se, df = (values[0] for values in _at(terms, np.array([prices.questions_per_month])))
     if se == 0:

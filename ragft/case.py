@@ -18,7 +18,7 @@ class Saving:
     """What an arm costs less than the reference over the horizon."""
 
     amount: float
-    surely: bool  # positive, and so with SURE probability where the measurements tell one
+    surely: bool  # positive with SURE probability; where the measurements tell none, it is not
 
 
 @dataclass(frozen=True)
@@ -95,5 +95,5 @@ def _savings(facts: Mapping[str, ArmFacts], reference: str, prices: Prices) -> d
         if known.metered:
             amount = most - arm_cost(known.metered, prices).horizon_total
             sure = surely_cheaper(known.metered, other, prices) if amount > 0 else None
-            found[arm] = Saving(amount, amount > 0 and (sure is None or sure >= SURE))
+            found[arm] = Saving(amount, sure is not None and sure >= SURE)
     return found

@@ -131,6 +131,16 @@ def test_what_plays_no_part_need_not_be_known():
     assert surely_cheaper(unknown, other, still) is not None and surely_cheaper(unknown, other, PRICES) is None
 
 
+def test_what_the_reference_took_once_counts_as_nothing():
+    """An index that was timed once may have cost anything: only what is saved besides it is sure."""
+    once, free = Measured(600.0, 0.0, 0.0), Measured(0.0)
+    arm = told(Measured(60.0, 1.0, 2.0), Measured(0.4, 1e-4, 8.0))
+    for question, sure in ((0.9, True), (0.4, False)):
+        other, without = (told(setup, Measured(question, 1e-4, 8.0)) for setup in (once, free))
+        found = surely_cheaper(arm, other, PRICES)
+        assert found == surely_cheaper(arm, without, PRICES) and (found > 0.95) == sure
+
+
 def fieller(a, b, vaa, vab, vbb, z, reach):
     """{x in [0, reach]: (a + b x)² <= z² V(x)} for known variances, by the roots of the quadratic and the sign of its leading coefficient."""
     qa, qb, qc = b * b - z * z * vbb, 2 * (a * b - z * z * vab), a * a - z * z * vaa
