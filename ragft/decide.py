@@ -14,7 +14,7 @@ from ragft.flips import changes
 from ragft.needs import NEEDS, ArmFacts, check_need
 from ragft.numbers import percent, points
 from ragft.odds import Odds, odds
-from ragft.rules import CANNOT_READ, VERDICTS, above, below, blocked, rule
+from ragft.rules import CANNOT_READ, VERDICTS, above, below, blocked, headline, rule
 from ragft.slicewords import slice_words
 from ragft.words import HARMFUL, HELPFUL, MOST_NAMED, REDUNDANT, by_kind, named, together
 
@@ -69,7 +69,7 @@ def decide(
     return Decision(
         verdict=verdict,
         recommend=recommend,
-        headline=VERDICTS[verdict],
+        headline=headline(case, verdict),
         because=(*because, *context, *notes),
         would_change_if=tuple(changes(case, (verdict, recommend), evens, table)),
         excluded={arm: unmet for arm in deployable if (unmet := case.unmet(arm))},

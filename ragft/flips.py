@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from ragft.breakeven import BreakEven
-from ragft.case import Case, repriced
+from ragft.case import Case, case_of, repriced
 from ragft.compare import ScoreTable, at_weights
 from ragft.comparison import Comparison, Difference
 from ragft.numbers import percent, points
@@ -25,10 +25,15 @@ NOTHING = "No margin from 0 to 30 points changes it; another model, corpus or qu
 REACH, A_DECADE = 1000.0, 8  # prices and volumes are tried a thousand times lower to a thousand times higher, eight steps a decade
 LEAST_OF_A_KIND = 5  # questions of a kind whose share is changed: of fewer, nothing can be said about more
 Outcome = tuple[str, str]  # a verdict and the arm that it recommends
+FROM_NOTHING = {"updates_per_month": 0.001, "machine_per_hour": 0.001}  # where none now is none at all, and not that another price covers it
 PRICES = {
     "questions_per_month": "questions a month",
     "updates_per_month": "updates a month",
+    "months": "months of use",
     "machine_per_hour": "{currency} an hour of the machine",
+    "electricity_per_kwh": "{currency} a kWh",
+    "watts": "watts",
+    "memory_per_gib_hour": "{currency} a GiB-hour",
     "prompt_tokens_per_million": "{currency} a million prompt tokens",
     "completion_tokens_per_million": "{currency} a million completion tokens",
     "training_tokens_per_million": "{currency} a million training tokens",
@@ -39,7 +44,7 @@ def changes(case: Case, outcome: Outcome, break_evens: Sequence[BreakEven], tabl
     """Sentences. Without a `table` of the scores, the mix of questions and retrieval's recall are left out."""
     if blocked(case):
         return ["No margin, need or price changes it while this stands."]
-    found = [*_margin_flips(case, outcome), *_price_flips(case, outcome)]
+    found = [*_margin_flips(case, outcome), *_need_flips(case, outcome), *_price_flips(case, outcome)]
     if table is not None:
         found += _mix_flips(case, outcome, table)
     found = found or [NOTHING]
@@ -79,6 +84,17 @@ def _margin_flips(case: Case, outcome: Outcome) -> list[str]:
     return flips
 
 
+def _need_flips(case: Case, outcome: Outcome) -> list[str]:
+    """Each need left out, one at a time."""
+    flips = []
+    for name in case.needs:
+        rest = {other: asked for other, asked in case.needs.items() if other != name}
+        found = rule(case_of(case.found, case.facts, rest, case.prices), case.found.margin)[:2]
+        if found != outcome:
+            flips.append(f"Without the need {name} {_would(found, outcome)}")
+    return flips
+
+
 def _price_flips(case: Case, outcome: Outcome) -> list[str]:
     """Each stated price and volume, one at a time, up and down by powers of ten."""
     if not case.savings:
@@ -86,16 +102,20 @@ def _price_flips(case: Case, outcome: Outcome) -> list[str]:
     flips = []
     for field, words in PRICES.items():
         now = getattr(case.prices, field)
-        if not now:  # free, or not paid for
-            continue
+        least = now or FROM_NOTHING.get(field)
+        if not least or (field == "electricity_per_kwh" and not case.prices.watts):
+            continue  # not paid for, or not on its own
 
         def decided(value: float, field: str = field) -> Outcome:
             return rule(repriced(case, case.prices.model_copy(update={field: value})), case.found.margin)[:2]
 
         for direction, sign in (("fewer" if "month" in field else "less", -1), ("more", 1)):
-            steps = [now * 10 ** (sign * step / A_DECADE) for step in range(1, round(np.log10(REACH) * A_DECADE) + 1)]
+            if not now and sign < 0:
+                continue
+            decades = np.log10(REACH) * (1 if now else 2)  # from nothing, as far beyond one a month as below it
+            steps = [least * 10 ** (sign * step / A_DECADE) for step in range(1, round(decades * A_DECADE) + 1)]
             for edge, beyond, other in _steps(steps, now, decided, outcome):
-                at = _between(edge, beyond, decided)
+                at = _between(edge, beyond, decided) if edge else beyond
                 unit = words.format(currency=case.prices.currency)
                 flips.append(f"At {direction} than {_amount(at)} {unit} (now {_amount(now)}) {_would(other, outcome)}")
     return flips

@@ -26,6 +26,9 @@ CANNOT_READ = 0.25  # of the answerable questions: when not even the gold passag
 REFUSES = 0.5  # from this share of refusals on, they are named as what is wrong
 
 
+NONE_FITS = "Keep RAG: no tuned arm meets the needs."  # whatever fine-tuning gains
+
+
 def above(bound: float | None, value: float) -> bool:
     """Whether a bound is known and above."""
     return bound is not None and bound > value
@@ -41,6 +44,12 @@ def rule(case: Case, margin: float) -> tuple[str, str, list[str]]:
     if why := blocked(case):
         return "undecided", case.found.reference, [why]
     return _neither(case, margin) or no_rag(case) or _adopt(case, margin) or _settled(case, margin) or _open(case, margin)
+
+
+def headline(case: Case, verdict: str) -> str:
+    """The verdict as one sentence."""
+    needed = verdict == "keep-rag" and all(case.unmet(d.arm) for d in case.tuned)
+    return NONE_FITS if needed else VERDICTS[verdict]
 
 
 def _neither(case: Case, margin: float) -> tuple[str, str, list[str]] | None:

@@ -104,7 +104,11 @@ def _table(rows: pd.DataFrame, asked: str | None) -> tuple[ScoreTable, str, list
     scored, declined = np.full(len(questions), False), np.full(len(questions), False)
     scored[rows["code"][rows["score"].notna()]] = True
     declined[rows["code"][rows["score"].isna() & ~rows["outcome"].str.lower().isin(["", "error"])]] = True
-    return ScoreTable(questions, documents, strata, kinds, arms, hit, applies(scored, declined)), reference, [*notes, *_absent(rows, arms, len(questions))]
+    return (
+        ScoreTable(questions, documents, strata, kinds, arms, hit, applies(scored, declined)),
+        reference,
+        [*notes, *_absent(rows, arms, len(questions))],
+    )
 
 
 def _arm(name: str, part: pd.DataFrame, questions: int) -> ArmScores:

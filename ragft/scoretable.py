@@ -67,7 +67,9 @@ class ScoreTable:
             return tuple(value for value, kept in zip(column, keep, strict=True) if kept)
 
         arms = tuple(replace(arm, scores=arm.scores[:, keep]) for arm in self.arms)
-        return ScoreTable(pick(self.questions), pick(self.documents), pick(self.strata), pick(self.kinds), arms, self.hit[keep], self.applicable[keep])
+        return ScoreTable(
+            pick(self.questions), pick(self.documents), pick(self.strata), pick(self.kinds), arms, self.hit[keep], self.applicable[keep]
+        )
 
 
 def applies(scored: np.ndarray, declined: np.ndarray) -> np.ndarray:

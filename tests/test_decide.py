@@ -21,7 +21,7 @@ from ragft.errors import InputError
 from ragft.needs import check_needs
 from ragft.numbers import percent, points
 from ragft.quantities import Fixed, Rate, Waits
-from ragft.rules import CANNOT_READ
+from ragft.rules import CANNOT_READ, NONE_FITS
 from ragft.scoretable import UNANSWERABLE, table_of
 from ragft.stats import Estimate
 from ragft.words import KINDS, coverage, says
@@ -91,10 +91,22 @@ MADE = [
 def test_every_verdict_is_reached(verdict, recommend, arms, about, needs, words):
     decision = verdict_of(study(**arms), about, needs=needs)
     assert (decision.verdict, decision.recommend) == (verdict, recommend)
-    assert decision.headline == VERDICTS[verdict]
+    assert decision.headline == (NONE_FITS if "meets the needs" in words else VERDICTS[verdict])
     assert words in " ".join(decision.because)
     assert decision.would_change_if
     assert decision == verdict_of(study(**arms), about, needs=needs)  # the same again
+
+
+def test_where_a_need_decides_that_is_the_headline_and_what_would_change_it():
+    """lora is as good and costs less; that it cannot cite is what rules it out, and not that it gains too little."""
+    made, about = study(base=right(2), rag=right(6), lora=right(6, 6, 6)), facts(CHEAP_LORA)
+    decision = verdict_of(made, about, needs={"citations": True})
+    assert (decision.verdict, decision.headline) == ("keep-rag", "Keep RAG: no tuned arm meets the needs.")
+    without = verdict_of(made, about)
+    assert f"Without the need citations the verdict would be {without.verdict} ({without.recommend})." in decision.would_change_if
+    assert not any(line.startswith("Without the need") for line in without.would_change_if)
+    other = verdict_of(study(base=right(2), rag=right(6), lora=right(3, 3, 3)), about, needs={"abstention_rate": 0.9})
+    assert other.verdict == "keep-rag" and other.headline == VERDICTS["keep-rag"]
 
 
 def test_the_table_above_holds_every_verdict():

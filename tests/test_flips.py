@@ -11,7 +11,7 @@ import pytest
 from ragft.compare import ScoreTable, at_margin, at_weights, compare
 from ragft.cost import Measured, Metered, Prices
 from ragft.decide import ArmFacts, Decision, decide
-from ragft.flips import NOTHING
+from ragft.flips import NOTHING, PRICES
 from ragft.scoretable import UNANSWERABLE, table_of
 
 SLOTS = {"retriever": {"rag": "bm25", "raft": "bm25"}, "tuning": {"lora": "lora", "raft": "lora"}, "format": {"raft": "raft"}}
@@ -156,6 +156,40 @@ def test_the_volume_at_which_it_flips():
     for questions, expected in ((0.99 * least, said.group(2)), (1.01 * least, "adopt-tuned")):
         prices = Prices(questions_per_month=questions)
         assert verdict(same, facts(rag=0.5, lora=0.1, base=0.1), prices=prices).verdict == expected
+
+
+def test_the_updates_from_which_on_it_flips_where_there_are_none_now():
+    """Without updates lora saves for ever; each update trains it again."""
+    same = table(documents=200, hit=1.0, rag=(0.5, 0.5), lora=(0.5, 0.5), base=(0.1, 0.1))
+    answers = np.repeat(same.arm("rag").scores, 3, 0)
+    same = replace(same, arms=tuple(replace(arm, scores=answers) if arm.tuning else arm for arm in same.arms))
+    about, prices = facts(rag=0.5, lora=0.1, base=0.1), Prices(updates_per_month=0)
+    decision = verdict(same, about, prices=prices)
+    assert (decision.verdict, decision.recommend) == ("adopt-tuned", "lora")
+    said = found_in(decision, r"At more than ([\d.]+) updates a month \(now 0\) the verdict would be (\S+)")
+    most = float(said.group(1))
+    assert most == pytest.approx((12 * 10_000 * 0.4 / 3600 - 1) / 12, rel=0.006)
+    for updates, expected in ((0.99 * most, "adopt-tuned"), (1.02 * most, said.group(2))):
+        assert verdict(same, about, prices=Prices(updates_per_month=updates)).verdict == expected
+    months = found_in(decision, r"At fewer than ([\d.]+) months of use \(now 12\) the verdict would be (\S+)")
+    assert float(months.group(1)) == pytest.approx(3600 / (10_000 * 0.4), rel=0.006)
+
+
+def test_every_price_is_varied():
+    assert set(PRICES) == set(Prices.model_fields) - {"currency"}
+
+
+def test_a_price_of_memory_at_which_it_flips():
+    same = table(documents=200, hit=1.0, rag=(0.5, 0.5), lora=(0.5, 0.5), base=(0.1, 0.1))
+    answers = np.repeat(same.arm("rag").scores, 3, 0)
+    same = replace(same, arms=tuple(replace(arm, scores=answers) if arm.tuning else arm for arm in same.arms))
+    about = facts(rag=0.5, lora=0.1, base=0.1)
+    about["lora"] = replace(about["lora"], metered=replace(about["lora"].metered, answer_gib=3.0))
+    prices = Prices(memory_per_gib_hour=0.001, questions_per_month=100_000)
+    said = found_in(verdict(same, about, prices=prices), r"At more than ([\d.]+) EUR a GiB-hour \(now 0.001\) the verdict would be (\S+)")
+    for factor, expected in ((0.98, "adopt-tuned"), (1.02, said.group(2))):
+        at = prices.model_copy(update={"memory_per_gib_hour": factor * float(said.group(1))})
+        assert verdict(same, about, prices=at).verdict == expected
 
 
 def test_another_arm_under_the_same_verdict_is_told_and_then_the_verdict():
