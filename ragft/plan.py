@@ -9,14 +9,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ragft import registry
+from ragft import registry, slicing
 from ragft.context import Context, adapter_name, arm_seeds, searched_adapters, seeds_of
 from ragft.numbers import points
 from ragft.planning import Design, design_of, expected, questions_needed
+from ragft.settings import Study
 from ragft.store import read_record
 from ragft.words import KINDS
 
 LEAST_OF_A_SLICE = 10  # questions of which something is said
+KNOWN_BEFORE = ("stratum", "kind")  # dimensions of slices that the questions tell; the others take answers
 OTHER_SEEDS = (5, 10)  # tried where more seeds may do what more questions cannot
 NO_MARGIN_GAIN = 0.05  # the gain that is aimed at where the margin is 0; else twice the margin
 
@@ -31,6 +33,7 @@ class Part:
     documents: int
     gain: float | None  # the smallest true gain over the reference that is shown with 80 % power, the margin included
     equivalence: float | None  # within which equal arms are proven equal
+    fixed: bool = False  # a slice that the study fixed beforehand: tested together with the others of that sort
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class Plan:
     parts: tuple[Part, ...]
     add: tuple[str, ...]  # what to add, in sentences
     work: Work | None = None
+    unknown: tuple[str, ...] = ()  # slices fixed beforehand of which only the answers say which questions they hold
 
 
 def make_plan(context: Context) -> Plan:
@@ -103,6 +107,7 @@ def make_plan(context: Context) -> Plan:
         trials=budget.trials * (1 + len(searched_adapters(context))) if budget else 0,
         parts=tuple(_parts(context, planned)),
         add=tuple(_to_add(planned, study.reference)) if planned.challengers else (),
+        unknown=tuple(name for name in study.slices if slicing.parts(name)[0] not in KNOWN_BEFORE),
     )
 
 
@@ -123,13 +128,21 @@ def _parts(context: Context, planned: Design) -> Iterator[Part]:
     golds = [gold for _, gold in context.domain.split("test")]
     whole = expected(planned)
     yield Part("", "", len(golds), len({gold.document for gold in golds}), whole.gain, whole.equivalence)
-    for dimension in ("stratum", "kind"):
+    tests = slicing.tests(context.study.slices, planned.challengers, _bare_is_a_challenger(context.study))
+    for dimension in KNOWN_BEFORE:
         values = [getattr(gold, dimension) for gold in golds]
         for value in dict.fromkeys(filter(None, values)):
             documents = [gold.document for gold, own in zip(golds, values, strict=True) if own == value]
-            if LEAST_OF_A_SLICE <= len(documents) < len(golds):
-                found = expected(_design(context, documents))
-                yield Part(dimension, value, len(documents), len(set(documents)), found.gain, found.equivalence)
+            fixed = f"{dimension}={value}" in context.study.slices
+            if fixed or LEAST_OF_A_SLICE <= len(documents) < len(golds):
+                own = _design(context, documents)
+                found = expected(replace(own, challengers=tests) if fixed else own)
+                yield Part(dimension, value, len(documents), len(set(documents)), found.gain, found.equivalence, fixed)
+
+
+def _bare_is_a_challenger(study: Study) -> bool:
+    """Whether an arm without retriever and tuning is compared; slices by what it knows are not tested on it."""
+    return any(not arm.retriever and not arm.tuning for arm in study.arms.values())
 
 
 def _to_add(planned: Design, reference: str) -> Iterator[str]:
@@ -139,7 +152,8 @@ def _to_add(planned: Design, reference: str) -> Iterator[str]:
     if found.gain is not None and found.gain <= gain:
         yield f"A true gain of {points(gain)} over {reference} will probably be shown with what is there."
     else:
-        yield f"To show a true gain of {points(gain)} over {reference}: {_takes(planned, gain=gain)}."
+        why = "" if planned.margin == 0 else " (twice the margin: a gain as large as the margin cannot be shown to exceed it)"
+        yield f"To show a true gain of {points(gain)} over {reference}{why}: {_takes(planned, gain=gain)}."
     if planned.margin == 0:
         return
     if found.equivalence is not None and found.equivalence <= planned.margin:
@@ -167,7 +181,9 @@ def _takes(planned: Design, **goal: float) -> str:
 
 def part_words(part: Part) -> str:
     """What the questions of a part are called."""
-    return "all test questions" if not part.slice else KINDS.get(part.value, f"{part.slice} {part.value}")
+    if not part.slice:
+        return "all test questions"
+    return KINDS.get(part.value, f"{part.slice} {part.value}") + (" (fixed)" if part.fixed else "")
 
 
 def read_plan(run: Path) -> Plan | None:

@@ -24,8 +24,18 @@ def plan_text(plan: Plan) -> str:
     ]
     rows = [[part_words(part), str(part.questions), str(part.documents), shown(part.gain), shown(part.equivalence)] for part in plan.parts]
     headers = ["what can be shown", "questions", "documents", f"gain over {plan.reference}", "equal within"]
-    lines = [*head, "", table(headers, rows, right=range(1, 5)), SUPPOSED, "", "To add:", *(f"  - {line}" for line in plan.add)]
+    lines = [*head, "", table(headers, rows, right=range(1, 5)), SUPPOSED, *about_slices(plan), "", "To add:", *(f"  - {line}" for line in plan.add)]
     return "\n".join([*lines, *(["", *_work(plan.work)] if plan.work else [])])
+
+
+def about_slices(plan: Plan) -> list[str]:
+    """What must be known of slices that the study fixed beforehand."""
+    said = []
+    if any(part.fixed for part in plan.parts) or plan.unknown:
+        said.append("Slices marked as fixed are tested together and share the error, so each shows less; the others are exploratory, each by itself.")
+    if plan.unknown:
+        said.append(f"Fixed too, but only the answers will tell which questions they hold: {', '.join(plan.unknown)}.")
+    return said
 
 
 def shown(share: float | None) -> str:
@@ -44,4 +54,9 @@ def _work(work: Work) -> list[str]:
 
 def view(plan: Plan) -> dict[str, Any]:
     """What plan.html knows."""
-    return {"plan": plan, "parts": [(part, part_words(part)) for part in plan.parts], "shown": shown, "supposed": SUPPOSED}
+    return {
+        "plan": plan,
+        "parts": [(part, part_words(part)) for part in plan.parts],
+        "shown": shown,
+        "supposed": " ".join([SUPPOSED, *about_slices(plan)]),
+    }

@@ -56,6 +56,11 @@ def checked(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def tests(names: Sequence[str], challengers: int, bare: bool) -> int:
+    """In how many tests the error is shared: every challenger in every slice, but for the model alone where its own scores make the slices."""
+    return sum(challengers - (bare and parts(name)[0] == "base") for name in names)
+
+
 def check_occur(names: Sequence[str], columns: Mapping[str, Iterable[str]]) -> None:
     """Raise InputError where a slice names a value that no question has; `columns` are the questions' values by dimension."""
     for name in names:

@@ -48,6 +48,25 @@ def test_its_figures_are_those_of_the_planning(context):
         assert part.gain == expected(design_of(chosen, **known)).gain
 
 
+def test_slices_that_are_fixed_share_the_error_as_in_the_comparison(context):
+    golds = [gold for _, gold in context.domain.split("test")]
+    stratum = golds[0].stratum
+    few = next(kind for kind in {g.kind for g in golds} if kind)
+    names = (f"stratum={stratum}", f"kind={few}", "retrieval=missed", "base=known")
+    plan = make_plan(replace(context, study=context.study.model_copy(update={"slices": names})))
+    tests = 3 * 4 + 3  # slices by what the model alone knows are not tested on it
+    fixed = {f"{part.slice}={part.value}": part for part in plan.parts if part.fixed}
+    assert list(fixed) == list(names[:2]) and plan.unknown == names[2:]
+    for name, part in fixed.items():
+        dimension, value = name.split("=")
+        chosen = [g.document for g in golds if getattr(g, dimension) == value]
+        known = {"margin": 0.03, "alpha": 0.025, "challengers": tests, "trainings": 2, "seeds": 2}
+        assert (part.questions, part.gain) == (len(chosen), expected(design_of(chosen, **known)).gain)
+    said = plan_text(plan)
+    assert "(fixed)" in said and "only the answers will tell which questions they hold: retrieval=missed, base=known." in said
+    assert "(fixed)" not in plan_text(make_plan(context))
+
+
 def test_an_arm_of_fewer_seeds_makes_the_plan_modest(tiny_study, tmp_path):
     arms = {**tiny_study.arms, "lora": ArmSettings(tuning="lora", seeds=(0,))}
     alone = prepare(tiny_study.model_copy(update={"arms": arms}), tmp_path / "runs")
