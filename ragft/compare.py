@@ -228,6 +228,5 @@ def _interactions(table: ScoreTable, ref: ArmScores, base: ArmScores, alpha: flo
 
 def _detectable(differences: Sequence[Difference], margin: float, alpha: float) -> float | None:
     """The largest over the challengers: what holds for the worst-measured holds for all."""
-    found = [stats.detectable(d.estimate.se, d.estimate.df, alpha) for d in differences]
-    known = [value for value in found if value is not None]
+    known = [value for d in differences if (value := stats.smallest_shown(d.estimate, alpha)) is not None]
     return margin + max(known) if known else None

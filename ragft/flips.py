@@ -5,6 +5,7 @@ The rules are applied again with one thing changed and everything else as it is;
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -16,11 +17,12 @@ from ragft.compare import ScoreTable, at_weights
 from ragft.comparison import Comparison, Difference
 from ragft.numbers import percent, points
 from ragft.rules import above, blocked, no_rag, rule, unsettled
-from ragft.stats import questions_needed
+from ragft.stats import questions_needed, settles
 from ragft.words import KINDS, MOST_NAMED, few, named
 
 MOST_ASKED, MOST_SEEDS = 100_000, 30  # questions and seeds beyond which a price is no advice
 IF_TRUE = "if the truth is where the estimate is"
+AS_HERE = " and training runs differ as much as they did here"
 NOTHING = "No margin from 0 to 30 points changes it; another model, corpus or question set may."
 REACH, A_DECADE = 1000.0, 8  # prices and volumes are tried a thousand times lower to a thousand times higher, eight steps a decade
 LEAST_OF_A_KIND = 5  # questions of a kind whose share is changed: of fewer, nothing can be said about more
@@ -176,17 +178,18 @@ def _price(found: Comparison, difference: Difference) -> str:
         return f"{name}: ask about at least 10 documents, none of them with most of the questions; without that there is no interval."
     if estimate.seed_df <= 0:
         return f"{name}: train with at least 3 seeds; with one, nobody knows how much training runs differ."
-    distance = abs(estimate.mean - found.margin)
+    distance, if_true = abs(estimate.mean - found.margin), IF_TRUE + (AS_HERE if estimate.seed_se else "")
     total = questions_needed(estimate, distance, share, estimate.seeds)
     if total is not None and total <= MOST_ASKED:
-        return f"{name}: about {max(1, total - estimate.n):,} more questions, on new documents, would settle it in four cases of five, {IF_TRUE}."
+        return f"{name}: about {max(1, total - estimate.n):,} more questions, on new documents, would settle it in four cases of five, {if_true}."
     steady = questions_needed(replace(estimate, seed_se=0.0), distance, share, estimate.seeds)  # if training runs did not differ
     if steady is not None and 2 * steady <= MOST_ASKED:
-        for seeds in range(estimate.seeds + 1, MOST_SEEDS + 1):
-            total = questions_needed(estimate, distance, share, seeds)
-            if total is not None and total <= 2 * steady:
-                more = f"{seeds} seeds (now {estimate.seeds})" + (f" and {total:,} questions (now {estimate.n:,})" if total > estimate.n else "")
-                return f"{name}: more questions alone cannot settle it, because training runs differ too much; about {more} could, {IF_TRUE}."
+        enough = range(estimate.seeds + 1, MOST_SEEDS + 1)
+        seeds = enough.start + bisect_left(enough, True, key=lambda number: settles(estimate, distance, share, 2 * steady, number))
+        if seeds in enough:
+            total = questions_needed(estimate, distance, share, seeds) or 2 * steady
+            more = f"{seeds} seeds (now {estimate.seeds})" + (f" and {total:,} questions (now {estimate.n:,})" if total > estimate.n else "")
+            return f"{name}: more questions alone cannot settle it, because training runs differ too much; about {more} could, {if_true}."
     return f"{name}: the estimate lies too near the margin to settle with any number of questions and seeds one would pay for. State another margin."
 
 

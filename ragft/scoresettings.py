@@ -52,4 +52,4 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']} (found: {first['input']!r})") from error
     for need, asked in stated.needs.items():
         check_need(need, asked)
-    return {CALLED.get(name, name): getattr(stated, name) for name in given}
+    return {CALLED.get(name, name): getattr(stated, name) for name in map(str, given)}

@@ -10,8 +10,10 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 
 from ragft.stats import (
+    Ahead,
     Estimate,
     SeedVariance,
+    ahead_of,
     between_seeds,
     cautious,
     clustered_mean,
@@ -22,6 +24,7 @@ from ragft.stats import (
     p_above,
     pool,
     questions_needed,
+    smallest_shown,
 )
 
 UNKNOWN = SeedVariance()
@@ -159,15 +162,50 @@ def test_detectable_adds_the_two_quantiles():
     assert detectable(0.02, 30, 0.025) == pytest.approx(0.02 * (scipy_stats.t.isf(0.025, 30) + scipy_stats.t.ppf(0.8, 30)))
 
 
-def test_questions_needed_is_the_smallest_number_that_detects():
+def test_questions_needed_have_the_power_of_the_t_test_among_that_many_documents():
+    """Of untuned arms it is the power of a t test, which is known exactly (noncentral t), to half a percent of the questions."""
     now = Estimate(0.05, 0.03, 0.0, 19, 200, 20, 1, question_df=19)
     total = questions_needed(now, 0.05, 0.025, seeds=1)
 
-    def found(n):
-        return detectable(0.03 * np.sqrt(200 / n), 20 * n / 200 - 1, 0.025)
+    def power(n):
+        se, df = 0.03 * np.sqrt(200 / n), 20 * n / 200 - 1
+        return scipy_stats.nct.sf(scipy_stats.t.isf(0.025, df), df, 0.05 / se)
 
     assert total is not None
-    assert found(total) <= 0.05 < found(total - 1)
+    assert power(total) == pytest.approx(0.8, abs=0.01)
+
+
+@pytest.mark.parametrize(("seed_se", "seed_df", "seeds", "distance"), [(0.02, 6, 3, 0.16), (0.02, 2, 3, 0.3), (0.01, 12, 5, 0.12), (0.0, 0, 1, 0.12)])
+def test_questions_needed_realise_their_power_where_the_variances_are_as_estimated(seed_se, seed_df, seeds, distance):
+    """Against draws of the interval itself: both variances estimated anew, the arm's own seeds or the pool's, whichever differ more."""
+    rng, alpha = np.random.default_rng(0), 0.0125
+    now = Estimate(0.1, 0.03, seed_se, 19, 200, 20, seeds, question_df=19, seed_df=seed_df)
+    total = questions_needed(now, distance, alpha, seeds=seeds)
+    question_df, draws = 20 * total / 200 - 1, 40_000
+    question, seed = 0.03**2 * 200 / total, seed_se**2
+    drawn = question * rng.chisquare(question_df, draws) / question_df
+    df = np.full(draws, question_df)
+    if seed:
+        own_df, others = seeds - 1, seed_df - (seeds - 1)
+        own = seed * rng.chisquare(own_df, draws) / own_df
+        pooled = (own * own_df + (seed * rng.chisquare(others, draws) if others else 0.0)) / seed_df
+        known = np.maximum(own, pooled)
+        df = (drawn + known) ** 2 / (drawn**2 / question_df + known**2 / np.where(own > pooled, own_df, seed_df))
+        drawn = drawn + known
+    mean = rng.normal(distance, np.sqrt(question + seed), draws)
+    assert (mean - scipy_stats.t.isf(alpha, df) * np.sqrt(drawn) > 0).mean() == pytest.approx(0.8, abs=0.015)
+
+
+def test_the_smallest_gain_has_its_power_on_average_over_studies_whose_seeds_differ_by_luck():
+    """Three seeds of one arm, whose variance is estimated by two degrees of freedom: the estimate taken for the truth promises too much."""
+    rng, question_se, seed_se, alpha = np.random.default_rng(0), 0.01, 0.012, 0.025
+    true = Ahead(question_se**2, 39, 3 * seed_se**2, 3, 1)
+    averaged, naive = [], []
+    for ratio in rng.chisquare(2, 80) / 2:
+        now = Estimate(0.0, question_se, seed_se * np.sqrt(ratio), 3.0, 400, 40, 3, question_df=39, seed_df=2)
+        averaged.append(true.power(smallest_shown(now, alpha), alpha))
+        naive.append(true.power(ahead_of(now, 400, 3).shown(alpha), alpha))
+    assert np.mean(averaged) == pytest.approx(0.8, abs=0.05) and np.mean(naive) < 0.75
 
 
 def test_only_more_seeds_help_where_seeds_are_the_doubt():
