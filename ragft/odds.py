@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from scipy.special import stdtr
@@ -84,14 +85,17 @@ def _fronts(case: Case, arms: Sequence[str], draws: np.ndarray) -> Sequence[floa
 
 
 def _cost_draws(facts: Sequence[ArmFacts], prices: Prices) -> list[np.ndarray]:
-    """Over the horizon: [(arms, DRAWS)], or nothing where an arm's cost is not known."""
+    """Over the horizon: [(arms, DRAWS)], or nothing where an arm's cost is not known, or what of it was measured once."""
     rng, rows = np.random.default_rng(SEED + 1), []
     for arm in facts:
         if arm.metered is None:
             return []
         row = np.zeros(DRAWS)
         for quantity, times in arm.metered.over(prices):
-            row += times * (quantity.mean + np.sqrt(quantity.variance) * rng.standard_normal(DRAWS))
+            if times and quantity.df <= 0:
+                return []  # how it varies is not known, and it must not pass for exact
+            luck = rng.standard_normal(DRAWS) if quantity.df == inf else rng.standard_t(quantity.df, DRAWS) if quantity.df > 0 else 0.0
+            row += times * (quantity.mean + np.sqrt(quantity.variance) * luck)
         rows.append(row)
     return [np.stack(rows)]
 

@@ -18,7 +18,9 @@ QUESTIONS = ("questions.jsonl", "gold.jsonl")
 MEASURED = ("fit.json", "latency.json", "scores.jsonl", "answers.jsonl")  # of every arm and seed
 PANELS = ("drill.json", "risks.json")  # a judge decides nothing
 VERDICT = ("comparison.json", "decision.json")
+MANIFEST = ("model", "data", "arms", "protocol")  # of the manifest, what a verdict reads
 WHAT = {
+    "arms": "what the arms are, or what they were run on,",
     "questions": "the questions or their gold answers",
     "measured": "the answers, scores or what was measured",
     "verdict": "the stored verdict itself",
@@ -37,9 +39,15 @@ def check_record(run: Run, study: Study) -> str:
     if not path.is_file():
         raise MissingError(f"{path}: this run has no decision record. Make one with: ragft decide {run.folder}")
     stored = read_json(path)
+    if not isinstance(stored, dict):
+        raise MismatchError(f"{path}: not a decision record. Decide again with: ragft decide {run.folder}")
     said = stored.pop("hash", None)
     if fingerprint(stored) != said:
         raise MismatchError(f"{path}: the record was edited; its hash is no longer that of its entries. Decide again with: ragft decide {run.folder}")
+    if missing := [part for part in ("settings", *WHAT) if not isinstance(stored.get(part), dict)]:
+        raise MismatchError(
+            f"{path}: no decision record of this version ({', '.join(missing)} missing). Decide again with: ragft decide {run.folder}"
+        )
     if changed := _changed(stored, _state(run, study)):
         raise MismatchError(
             f"{run.folder}: the record's hash is broken: {'; '.join(changed)}. For a verdict on what is there now: ragft decide {run.folder}"
@@ -52,6 +60,7 @@ def _state(run: Run, study: Study) -> dict[str, Any]:
     places = sorted(run.folder.glob("arms/*/seed-*"))
     return {
         "settings": {name: values[name] for name in SETTINGS if name in values},
+        "arms": _hashes(run.folder, sorted(run.folder.glob("arms/*/arm.json"))) | _of_manifest(run.folder / "manifest.json"),
         "questions": _hashes(run.folder, [run.folder / name for name in QUESTIONS]),
         "measured": _hashes(
             run.folder,
@@ -67,6 +76,11 @@ def _state(run: Run, study: Study) -> dict[str, Any]:
 
 def _hashes(folder: Path, paths: list[Path]) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): file_sha256(path) for path in paths if path.is_file()}
+
+
+def _of_manifest(path: Path) -> dict[str, str]:
+    found = read_json(path)
+    return {f"{path.name}, {name}": fingerprint(found.get(name)) for name in MANIFEST}
 
 
 def _changed(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -94,17 +94,6 @@ class Risk:
     change_se: float | None = None  # of the change of a share
     change_df: float | None = None
 
-    def bounds(self, alpha: float) -> tuple[float | None, float | None]:
-        """Lower and upper bound, each wrong with probability `alpha` at most: exact for a share, by the t distribution for an area."""
-        if self.value is None:
-            return None, None
-        if self.k is not None:
-            return stats.exact_bounds(self.k, self.n, alpha)
-        if self.se is None or not self.df:
-            return None, None
-        half = stats.t_quantile(alpha, self.df) * self.se
-        return max(0.0, self.value - half), min(1.0, self.value + half)
-
 
 @dataclass(frozen=True, slots=True)
 class Risks:

@@ -62,14 +62,19 @@ def read_inspect(path: Path, scorer: str | None = None) -> Log:
     if not samples:
         raise InputError(f"{path}: no sample is in it. Run the eval again with --log-samples.")
     spec = log["eval"]
-    said = {**(spec.get("metadata") or {}), **(log.get("metadata") or {})}
-    arm = (spec.get("task_args") or {}).get("arm") or said.get("arm") or path.stem
+    said = {**_mapping(spec.get("metadata")), **_mapping(log.get("metadata"))}
+    arm = _mapping(spec.get("task_args")).get("arm") or said.get("arm") or path.stem
     of_arm = {key: said[key] for key in OF_LOG if said.get(key) is not None}
     name = _choose(path, _scorers(samples), scorer)
     rows = [{"arm": arm, **of_arm, **row, "line": 0} for row in _by_question(path, samples, name)]
     status = log.get("status", "success")
     warnings = () if status == "success" else (f"{path}: the eval's status is '{status}', so samples may be missing from it.",)
     return Log(tuple(rows), name, warnings)
+
+
+def _mapping(found: object) -> Mapping[str, Any]:
+    """It, or nothing where it is no mapping: what people put there is theirs."""
+    return found if isinstance(found, Mapping) else {}
 
 
 def _scorers(samples: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -209,6 +209,7 @@ class Decider:
     verdict is left out; it is in the run's decision.json.
     """
 
+    run: Run
     found: Comparison
     facts: Mapping[str, ArmFacts]
     model: str
@@ -221,12 +222,13 @@ class Decider:
         study = read_study(run)
         found = read_record(Comparison, run.folder / "comparison.json")
         model = read_json(run.folder / "manifest.json")["model"]["name"]
-        return cls(found, arm_facts(run, study.metric), model, study, tuple(scoring.held_out_notes(run)))
+        return cls(run, found, arm_facts(run, study.metric), model, study, tuple(scoring.held_out_notes(run)))
 
     def __call__(self, *, margin: float | None = None, prices: Prices | None = None, needs: Mapping[str, float | bool] | None = None) -> Decision:
         found = self.found if margin is None else at_margin(self.found, margin)
-        asked = self.study.needs if needs is None else needs
-        return decide(found, self.facts, model=self.model, needs=asked, prices=prices or self.study.costs, notes=self.notes)
+        asked = dict(self.study.needs if needs is None else needs)
+        changed = protocol.changes(self.run, self.study.model_copy(update={"margin": found.margin, "needs": asked}), found)
+        return decide(found, self.facts, model=self.model, needs=asked, prices=prices or self.study.costs, notes=self.notes, warnings=changed)
 
 
 def report_run(run: Run) -> Path:

@@ -83,6 +83,18 @@ def test_what_is_not_known_of_every_arm_is_no_axis():
     assert [one.front for one in found] == [1.0, 0.0]
 
 
+def test_a_cost_that_was_measured_once_is_no_axis_and_few_measurements_spread_as_t():
+    """Equal scores, so that the cost alone decides who is dominated: by one that is known for certain, by t, and not at all."""
+    joint = Joint(("rag", "lora"), (0.5, 0.5), ((0.0, 0.0), (0.0, 0.0)), 30.0, 100)
+    fronts = []
+    for df in (float("inf"), 3.0, 0.0):
+        metered = Metered(Measured(0.0), Measured(0.1, 0.1**2 if df else 0.0, df), 0.5)
+        facts = {"rag": ArmFacts("bm25", None, took(0.2)), "lora": ArmFacts(None, "lora", metered)}
+        fronts.append(odds(case(joint, facts))[1].front)
+    assert fronts[0] == pytest.approx(norm.cdf(1), abs=0.01) and fronts[1] == pytest.approx(t.cdf(1, 3), abs=0.01)
+    assert fronts[2] == 1.0, "nothing tells them apart"
+
+
 def test_without_a_covariance_nothing_is_said():
     joint = Joint(("rag", "lora"), (0.8, 0.5), ((0.0, 0.0), (0.0, 0.0)), 0.0, 200)
     assert [(one.loss, one.front) for one in odds(case(joint))] == [(None, None)] * 2

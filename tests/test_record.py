@@ -10,8 +10,9 @@ from made_run import Plan, make_run
 from ragft.cli import main
 from ragft.cost import Prices
 from ragft.errors import MismatchError, MissingError
-from ragft.store import Run, read_json
-from ragft.study import Decider, decide_run, load_result, replay
+from ragft.protocol import FIXED
+from ragft.store import Run, fingerprint, read_json, write_json
+from ragft.study import Decider, decide_run, load_result, read_study, replay
 
 
 @pytest.fixture
@@ -51,6 +52,8 @@ def test_a_changed_setting_breaks_it(run, capsys, old, new, what):
         ("questions.jsonl", "the questions or their gold answers changed"),
         ("arms/rag/seed-0/scores.jsonl", "the answers, scores or what was measured changed"),
         ("decision.json", "the stored verdict itself changed"),
+        ("arms/rag/arm.json", r"what the arms are, or what they were run on, changed \(arms/rag/arm.json\)"),
+        ("manifest.json", r"what the arms are, or what they were run on, changed \(manifest.json, arms\)"),
     ],
 )
 def test_a_changed_file_breaks_it(run, file, what):
@@ -66,6 +69,15 @@ def test_an_edited_record_is_seen(run):
     found["settings"]["margin"] = 0.5
     path.write_text(json.dumps(found))
     with pytest.raises(MismatchError, match="the record was edited"):
+        replay(run)
+
+
+@pytest.mark.parametrize("content", ["[1]", "{}", '{"settings": 3}'])
+def test_what_is_no_record_is_said_to_be_none(run, content):
+    found = json.loads(content)
+    whole = {**found, "hash": fingerprint(found)} if isinstance(found, dict) else found
+    (run.folder / "record.json").write_text(json.dumps(whole))
+    with pytest.raises(MismatchError, match="Decide again with: ragft decide"):
         replay(run)
 
 
@@ -89,6 +101,16 @@ def test_deciding_again_takes_the_study_as_it_is_now(run):
     assert (decision.metric, decision.margin) == ("token_f1", 0.05)
     assert read_json(run.folder / "comparison.json")["metric"] == "token_f1"
     assert replay(run) == read_json(run.folder / "record.json")["hash"]
+
+
+def test_a_slider_that_changes_what_was_fixed_says_so(run):
+    path = run.folder / "manifest.json"
+    values = read_study(run).model_dump(mode="json", include=set(FIXED))
+    write_json(path, {**read_json(path), "protocol": {"fixed": "then", "values": values, "fingerprint": fingerprint(values)}})
+    decider = Decider.of(run)
+    assert not any("changed after answers were seen" in warning for warning in decider().warnings)
+    for name, value in (("margin", 0.1), ("needs", {"citations": True})):
+        assert any(warning.startswith(f"{name} changed after answers were seen") for warning in decider(**{name: value}).warnings)
 
 
 def test_a_slider_decides_as_the_run_does(run):

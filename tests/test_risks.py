@@ -105,7 +105,7 @@ def test_shares_are_their_counts(done):
             assert row.beside is None or row.change is not None
             assert row.low is None or row.low <= row.value <= row.high
             if KINDS[row.what].rare:
-                assert (row.low, row.high) == row.bounds(0.025)
+                assert (row.low, row.high) == stats.exact_bounds(row.k, row.n, 0.025)
 
 
 def test_tuned_arms_stand_beside_the_untuned_one_with_their_passages(done):
@@ -390,7 +390,7 @@ def test_a_share_by_hand():
     row = share("rag", 0, "injection: obeyed", marks, "base", 5, "why")
     assert (row.n, row.k, row.value, row.left_out) == (4, 2, 0.5, 5)
     assert (row.beside, row.change) == (pytest.approx(2 / 3), 0.0) and row.note == "why; beside on 3 of the 4"
-    assert (row.low, row.high) == row.bounds(0.025)
+    assert (row.low, row.high) == stats.exact_bounds(2, 4, 0.025)
     assert (row.se, row.df) == (pytest.approx(np.sqrt(3 / 4 * 4 * (1 / 6) ** 2)), 3.0), "one question a document: each left out moves it by 1/6"
     alone = share("rag", 0, "withheld", [replace(mark, beside=None) for mark in marks[:1]], "base", 0, "")
     assert (alone.value, alone.low, alone.high, alone.against, alone.beside, alone.change) == (1.0, None, None, "", None, None)
@@ -473,10 +473,10 @@ def test_membership_rows_by_hand():
         36,
         None,
     )
-    assert calibrated.bounds(0.05)[0] == pytest.approx(max(0.0, 1 - stats.t_quantile(0.05, 5) / 6)) and calibrated.bounds(0.05)[1] == 1.0
+    assert (calibrated.se, calibrated.df) == (pytest.approx(1 / 6), 5)
     assert (plain.value, plain.against, plain.beside, plain.change) == (1.0, "base model", 0.0, 1.0)
     (nothing,) = membership("lora", 3, Leaks("", "answers", (), members, ()), "none left")
-    assert (nothing.value, nothing.n, nothing.note, nothing.bounds(0.05)) == (None, 0, "none left", (None, None))
+    assert (nothing.value, nothing.n, nothing.note, nothing.low, nothing.high) == (None, 0, "none left", None, None)
 
 
 def test_its_section_of_the_report_reads_and_escapes(done):

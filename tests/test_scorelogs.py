@@ -140,6 +140,12 @@ def test_arm_and_slots_come_from_arguments_metadata_or_the_files_name(tmp_path):
     assert (row["arm"], row["seed"]) == ("other", 2)  # a task's own seed shuffles its samples; it is not that of a training
 
 
+def test_metadata_of_another_shape_is_left_alone(tmp_path):
+    path = tmp_path / "bm25.json"
+    row = read_inspect(write_json(path, eval_log([sample("q")], metadata=["a", "b"], task_args=["c"]))).rows[0]
+    assert row["arm"] == "bm25"
+
+
 def test_metadata_that_was_edited_later_counts(tmp_path):
     log = {**eval_log([sample("q")], metadata={"arm": "a"}), "metadata": {"arm": "b"}}
     assert read_inspect(write_json(tmp_path / "x.json", log)).rows[0]["arm"] == "b"
