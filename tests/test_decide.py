@@ -690,6 +690,18 @@ def test_equal_arms_are_never_adopted():
     assert (decision.verdict, decision.recommend) == ("equivalent", "rag")
 
 
+@pytest.mark.parametrize(("share", "verdict"), [(10, "neither-needed"), (0, "undecided")])
+def test_all_right_and_all_wrong(share, verdict):
+    """No arm differs on any question: the model alone is as good as every other, or none of them can read."""
+    arms = {name: right(share) for name in ("base", "oracle", "rag")} | {name: right(share, share, share) for name in ("lora", "rag_lora")}
+    found = study(**arms)
+    assert all(d.estimate.mean == 0 and 0 < d.high == -d.low < 0.01 for d in found.challengers), "no difference seen is not none for certain"
+    assert all(row.estimate.mean == share / 10 for row in found.arms)
+    decision = verdict_of(found)
+    assert decision.verdict == verdict and decision.recommend == ("base" if share else "rag")
+    assert ("cannot read" in decision.because[0]) == (share == 0)
+
+
 def test_the_page_on_statistics_names_every_verdict_and_need_and_limit():
     page = (Path(__file__).parents[1] / "docs" / "statistics.md").read_text(encoding="utf-8")
     for name in (*VERDICTS, *NEEDS):
