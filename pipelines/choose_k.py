@@ -45,7 +45,7 @@ def choose(study_path: str, most: int, number: int) -> dict:
     generator = load_generator(model.folder, None, study.max_new_tokens)
     with tempfile.TemporaryDirectory() as folder:
         index = Path(folder)
-        build_index(IndexPlan(domain, model, embedder, study.chunk_tokens, study.chunk_overlap, study.k), index)
+        build_index(IndexPlan(domain, model, embedder, study.chunk_tokens, study.chunk_overlap, study.k, study.chunker), index)
         parts = open_index(index, "choose-k", embedder)
         retriever = make_retriever(resolve_retriever(study.arms[study.reference].retriever or "auto", index), parts)
     right = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -39,13 +39,19 @@ class IndexPlan:
     chunk_tokens: int
     chunk_overlap: int
     k: int
+    chunker: str = "tokens"
+
+    def chunks(self, documents: Iterable[Document], count_tokens: Callable[[str], int]) -> tuple[Chunk, ...]:
+        """Those of these documents, in order."""
+        cut = registry.lookup("chunker", self.chunker).make
+        return chunk_documents(documents, self.chunk_tokens, self.chunk_overlap, count_tokens, cut)
 
     def key(self) -> dict[str, Any]:
         return {
             "corpus": self.domain.sha256,
             "tokenizer": self.model.sha256,
             "embedder": self.embedder.sha256 if self.embedder else None,
-            "chunks": [self.chunk_tokens, self.chunk_overlap],
+            "chunks": [self.chunker, self.chunk_tokens, self.chunk_overlap],
             "auto": [AUTO, self.k, DEV_QUESTIONS],
         }
 
@@ -57,7 +63,7 @@ def build_index(plan: IndexPlan, folder: Path, progress: Progress = lambda done,
     """
     began = time.perf_counter()
     with PeakMemory() as peak:
-        chunks = chunk_documents(_counted(plan.domain.documents, progress), plan.chunk_tokens, plan.chunk_overlap, token_counter(plan.model))
+        chunks = plan.chunks(_counted(plan.domain.documents, progress), token_counter(plan.model))
         write_jsonl(folder / "chunks.jsonl", chunks)
         if plan.embedder:
             np.save(folder / "vectors.npy", _embed_all(plan.embedder, chunks, progress))

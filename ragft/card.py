@@ -25,8 +25,8 @@ from ragft.words import says
 
 TEMPLATES = Path(__file__).parent / "templates"
 Form = Literal["peft", "ragft", "transformers"]  # the library that loads it
-OF_STUDY = ("train_tokens", "train_batch_size", "max_new_tokens", "context_tokens", "chunk_tokens", "chunk_overlap", "precision")
-OPEN_BOOK = ("context_tokens", "chunk_tokens", "chunk_overlap")  # the settings that only arms with passages have
+OF_STUDY = ("train_tokens", "train_batch_size", "max_new_tokens", "context_tokens", "chunker", "chunk_tokens", "chunk_overlap", "precision")
+OPEN_BOOK = ("context_tokens", "chunker", "chunk_tokens", "chunk_overlap")  # the settings that only arms with passages have
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Document -> Chunks of at most so many tokens, each remembering its Span. LangChain's splitter does the cutting."""
+"""Document -> Chunks of at most so many tokens, each remembering its Span. What cuts is a chunker (ragft.chunkers)."""
 
 from __future__ import annotations
 
@@ -6,48 +6,43 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from ragft.chunkers import HEADING, by_tokens, headings
 from ragft.errors import InputError
 from ragft.text import CJK
 from ragft.types import Chunk, Document, Evidence, Span
 
-# Tried in order: before a heading, at a blank line, at a line end, after a sentence (English, Chinese), after a Chinese
-# comma, at a space, anywhere.
-SEPARATORS = [r"\n(?=#{1,6} )", r"\n\n+", r"\n", r"(?<=[.!?])\s", r"(?<=[。！？；])", r"(?<=[，、：])", r"\s", ""]
-_HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
-_FENCE = re.compile(r"^(```|~~~).*?(?:^\1|\Z)", re.MULTILINE | re.DOTALL)  # `# a comment` in code is no heading
+Chunker = Callable[[str, int, Callable[[str], int]], Sequence[str]]  # text, tokens, what counts them -> its pieces, in order
 _WORD_START = re.compile(rf"(?<!\S)\S|[{CJK}]")
 
 
-def chunk_documents(documents: Iterable[Document], size: int, overlap: int, count_tokens: Callable[[str], int]) -> tuple[Chunk, ...]:
-    """Chunks of every document, in order. `size` and `overlap` are tokens by `count_tokens`.
+def chunk_documents(
+    documents: Iterable[Document], size: int, overlap: int, count_tokens: Callable[[str], int], cut: Chunker = by_tokens
+) -> tuple[Chunk, ...]:
+    """Chunks of every document, in order. `size` and `overlap` are tokens by `count_tokens`; `cut` is a registered chunker.
 
     Documents are cut into pieces of `size - overlap` tokens, and each piece but a document's first is preceded by up to
     `overlap` tokens of whole words before it. Every character that is no white space is in a chunk. A heading is never a
     chunk of its own, which would win searches and tell nothing: it stays with the text below, beyond `size` if need be.
 
-    Raises InputError when the overlap leaves no room for new text.
+    Raises InputError when the overlap leaves no room for new text, or the chunker leaves text out.
     """
-    from langchain_text_splitters import RecursiveCharacterTextSplitter
-
     if not 0 <= overlap < size:
         raise InputError(f"chunk_overlap ({overlap} tokens) must be at least 0 and less than chunk_tokens ({size}).")
-    # LangChain's own overlap is not used: it returns texts, and where an overlapping text repeats, its place is lost
-    splitter = RecursiveCharacterTextSplitter(
-        separators=SEPARATORS, is_separator_regex=True, keep_separator=True, chunk_size=size - overlap, chunk_overlap=0, length_function=count_tokens
+    return tuple(
+        chunk for document in documents for chunk in _chunks(document, cut(document.text, size - overlap, count_tokens), size, overlap, count_tokens)
     )
-    return tuple(chunk for document in documents for chunk in _chunks(document, splitter.split_text(document.text), size, overlap, count_tokens))
 
 
 def _chunks(document: Document, pieces: Sequence[str], size: int, overlap: int, count_tokens: Callable[[str], int]) -> Iterator[Chunk]:
-    fences = [m.span() for m in _FENCE.finditer(document.text)]
-    headings = [(m.start(), len(m[1]), m[2]) for m in _HEADING.finditer(document.text) if not any(start <= m.start() < end for start, end in fences)]
-    path = _HeadingPath(document.title, headings)
+    path = _HeadingPath(document.title, headings(document.text))
     end, waiting = 0, -1
     for piece in filter(None, map(str.strip, pieces)):
         # pieces follow each other with nothing but white space between them, so the first place after the last one is theirs
         begin = document.text.find(piece, end)
         if begin < 0 or document.text[end:begin].strip():
-            raise AssertionError(f"{document.id}: the splitter returned text that is not in the document")
+            raise InputError(
+                f"{document.id}: the chunker leaves text out, or returns some that does not follow: «{piece[:40]}». It must return all, in order."
+            )
         start = waiting if waiting >= 0 else _reach_back(document.text, begin, overlap, count_tokens) if end and overlap else begin
         end = begin + len(piece)
         if _only_headings(piece) and document.text[end:].strip() and count_tokens(document.text[start:end]) <= size:
@@ -65,7 +60,7 @@ def _chunks(document: Document, pieces: Sequence[str], size: int, overlap: int, 
 
 def _only_headings(piece: str) -> bool:
     """Whether there are only headings and code fences in it, which say nothing without the text below."""
-    return all(_HEADING.fullmatch(line) or line.startswith(("```", "~~~")) for line in piece.splitlines() if line.strip())
+    return all(HEADING.fullmatch(line) or line.startswith(("```", "~~~")) for line in piece.splitlines() if line.strip())
 
 
 def _reach_back(text: str, begin: int, overlap: int, count_tokens: Callable[[str], int]) -> int:

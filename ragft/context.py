@@ -74,7 +74,7 @@ def searched_as(context: Context, arm: ArmSettings) -> str:
 def index_plan(context: Context) -> IndexPlan:
     """What the study's index is built from."""
     study = context.study
-    return IndexPlan(context.domain, context.model, context.embedder, study.chunk_tokens, study.chunk_overlap, study.k)
+    return IndexPlan(context.domain, context.model, context.embedder, study.chunk_tokens, study.chunk_overlap, study.k, study.chunker)
 
 
 def adapter_plan(context: Context, arm: ArmSettings, seed: int) -> AdapterPlan:

@@ -93,7 +93,7 @@ def _index(context: Context, folder: Path) -> tuple[FitReport, RetrieverParts, f
             characters += len(document.text)
     share = characters / sum(len(document.text) for document in plan.domain.documents)
     domain = plan.domain if share == 1 else _only(plan.domain, {document.id for document in documents})
-    plan = IndexPlan(domain, plan.model, plan.embedder, plan.chunk_tokens, plan.chunk_overlap, plan.k)
+    plan = IndexPlan(domain, plan.model, plan.embedder, plan.chunk_tokens, plan.chunk_overlap, plan.k, plan.chunker)
     fit = build_index(plan, folder)
     return fit, open_index(folder, "probe", context.embedder), share
 

@@ -44,7 +44,9 @@ def check_domain(folder: Path, watcher: Watcher | None, limit: int | None = None
 def probe(domain: Domain, expected: Expected, study: Study, limit: int | None, watcher: Watcher) -> list[Finding]:
     """The checks with the study's model and chunks; the model answers at most `limit` test questions twice."""
     model = find_model(study.model, "generator")
-    chunks = chunk_documents(domain.documents, study.chunk_tokens, study.chunk_overlap, token_counter(model))
+    chunks = chunk_documents(
+        domain.documents, study.chunk_tokens, study.chunk_overlap, token_counter(model), registry.lookup("chunker", study.chunker).make
+    )
     parts, evidence = RetrieverParts(chunks), {g.id: g.evidence for g in domain.gold.values()}
     if not any(gold.evidence for _, gold in domain.split("test")):
         return [Finding("search and model", not expected.documents, "not asked: no test question has evidence", "evidence")]

@@ -19,11 +19,12 @@ from typing import Any, TypeVar
 
 from ragft.errors import InputError, unknown
 
-KINDS = ("arm", "retriever", "tuning", "format", "metric")
+KINDS = ("arm", "chunker", "retriever", "tuning", "format", "metric")
 
 # The modules that register the built-in entries; imported at first look-up so that `import ragft` stays light.
 BUILTIN = {
     "arm": ("ragft.presets",),
+    "chunker": ("ragft.chunkers",),
     "retriever": ("ragft.retrieval.bm25", "ragft.retrieval.dense", "ragft.retrieval.fusion", "ragft.retrieval.oracle"),
     "tuning": ("ragft.tuning.methods",),
     "format": ("ragft.tuning.formats",),
@@ -61,6 +62,11 @@ def _register(kind: str, name: str, summary: str, **facts: Any) -> Callable[[F],
 def arm(name: str, summary: str) -> Callable[[F], F]:
     """Register a preset: a function () -> dict of arm settings, used where a study names the arm without settings."""
     return _register("arm", name, summary)
+
+
+def chunker(name: str, summary: str) -> Callable[[F], F]:
+    """Register a chunker: a function (text, size, count_tokens) -> all of the text in pieces of at most `size` tokens, in order."""
+    return _register("chunker", name, summary)
 
 
 def retriever(name: str, summary: str) -> Callable[[F], F]:

@@ -7,7 +7,6 @@ from itertools import islice
 
 from ragft.build import IndexPlan, token_counter
 from ragft.catalogue import sizes
-from ragft.chunking import chunk_documents
 from ragft.domain import Domain
 from ragft.errors import InputError
 from ragft.finetune import AdapterPlan
@@ -49,7 +48,7 @@ def least_batch_tokens(index: IndexPlan, plan: AdapterPlan) -> int:
 
 def _chunks(index: IndexPlan, count: Callable[[str], int]) -> Iterator[Chunk]:
     for document in index.domain.documents:
-        yield from chunk_documents([document], index.chunk_tokens, index.chunk_overlap, count)
+        yield from index.chunks([document], count)
 
 
 def _evidence(domain: Domain, gold: Gold) -> list[Chunk]:

@@ -67,6 +67,7 @@ class Study(Strict):
     alpha: float = Field(0.025, gt=0, lt=0.5)
     slices: Annotated[tuple[str, ...], AfterValidator(checked)] = ()  # confirmatory: [kind=exact, retrieval=missed], at most 4
     limit: int | None = Field(None, ge=1)  # test questions at most, spread over all documents
+    chunker: str = "tokens"
     chunk_tokens: int = Field(96, ge=16)
     chunk_overlap: int = Field(0, ge=0)
     k: int = Field(4, ge=1)
@@ -122,6 +123,7 @@ class Study(Strict):
         if not registry.lookup("metric", self.metric).facts["score"]:
             scores = [name for name, entry in registry.entries("metric").items() if entry.facts["score"]]
             raise InputError(f"metric '{self.metric}' describes answers and does not score them. Use one of: {', '.join(scores)}.")
+        registry.lookup("chunker", self.chunker)
         for need, value in self.needs.items():
             check_need(need, value)
         for seeds in (self.seeds, *(arm.seeds for arm in self.arms.values() if arm.seeds is not None)):

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ragft import registry
+from ragft.chunkers import by_headings, by_sentences
 from ragft.chunking import chunk_documents, holds, overlap, relevant_chunks
 from ragft.errors import InputError
 from ragft.types import Chunk, Document, Evidence, Span
@@ -49,6 +51,35 @@ def test_markdown_by_hand():
     ]
     limits = "Title > Kova 30 > Limits"
     assert [c.heading for c in chunks] == ["Title > Kova 30"] * 2 + [limits] * 2 + ["Title > Kova 30 > Service"]
+
+
+@pytest.mark.parametrize("name", registry.entries("chunker"))
+@pytest.mark.parametrize("size", [6, 14, 60])
+@pytest.mark.parametrize("text", [MARKDOWN, "一。二，三。" * 9, "no end " * 40, "# only\n\n# headings\n", "x"])
+def test_every_chunker_keeps_all_of_the_text_in_its_place(name, size, text):
+    document = Document("d.md", text, "Title")
+    chunks = chunk_documents([document], size, 0, count, registry.lookup("chunker", name).make)
+    assert all(text[c.span.start : c.span.end] == c.text for c in chunks)
+    kept = {i for c in chunks for i in range(c.span.start, c.span.end)}
+    assert all(letter.isspace() for i, letter in enumerate(text) if i not in kept)
+
+
+def test_sentences_stay_whole_and_run_on_across_paragraphs():
+    chunks = chunk_documents([Document("d.md", "One two. Three four.\n\nFive six. Seven.", "T")], 5, 0, count, by_sentences)
+    assert len(chunks) > 1 and all(c.text.endswith(".") for c in chunks)
+    assert any("\n\n" in c.text for c in chunk_documents([Document("d.md", "A b.\n\nC d. E f.", "T")], 4, 0, count, by_sentences))
+
+
+def test_sections_are_not_put_together():
+    text = "# A\n\nOne.\n\n## B\n\nTwo.\n\n```\n# no heading\n```\n\n## C\n\nThree."
+    chunks = chunk_documents([Document("d.md", text, "T")], 60, 0, count, by_headings)
+    assert [c.heading for c in chunks] == ["T > A", "T > A > B", "T > A > C"] and "no heading" in chunks[1].text
+    assert len(chunk_documents([Document("d.md", text, "T")], 60, 0, count)) == 1, "by tokens they are"
+
+
+def test_a_chunker_that_leaves_text_out_is_an_error():
+    with pytest.raises(InputError, match=r"d.md: the chunker leaves text out"):
+        chunk_documents([Document("d.md", "One. Two.", "T")], 9, 0, count, lambda text, size, count_tokens: [text[5:]])
 
 
 def test_a_heading_equal_to_the_title_is_not_repeated_and_an_empty_one_is_none():

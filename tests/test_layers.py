@@ -19,6 +19,7 @@ LAYERS = [
     [
         "domain",
         "chunking",
+        "chunkers",
         "prompts",
         "cost",
         "breakeven",
