@@ -294,7 +294,7 @@ def ahead_of(found: Estimate, questions: float, seeds: int, ratio: float = 1.0) 
     The true variances are as estimated here, that between seeds `ratio` times as large. Where the arm's own seeds differed more
     than the pool's, they alone are pooled then.
     """
-    if found.question_df <= 0 or found.se == 0 or (found.seed_se > 0 and (found.seeds < 2 or found.seed_df <= 0)):
+    if found.df <= 0 or found.question_df <= 0 or found.se == 0 or (found.seed_se > 0 and (found.seeds < 2 or found.seed_df <= 0)):
         return None
     trainings = max(1, round(found.seed_df / max(1, found.seeds - 1)))
     question_df = max((found.question_df + 1) * questions / found.n - 1, 0.5)
