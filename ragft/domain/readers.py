@@ -35,7 +35,7 @@ class Source:
         """Its text, whatever it is encoded in; a guess is noted."""
         text, encoding = read_any_text(path or self.path)
         if encoding:
-            odd = next(word for word in text.split() if not word.isascii())
+            odd = next((word for word in text.split() if not word.isascii()), "no letter but ASCII")  # a no-break space may be all
             self.notes.append(f"{self.name}: not UTF-8, read as {encoding}, by which it says «{odd[:20]}»; if that is wrong, save it as UTF-8")
         return text
 

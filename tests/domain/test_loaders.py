@@ -187,6 +187,12 @@ def test_letters_of_other_encodings_are_found_and_it_is_said(corpus, name, encod
     assert note.startswith(f"{name}: not UTF-8, read as {encoding}, by which it says «") and "\n" not in note
 
 
+def test_a_no_break_space_alone_is_read_and_said(corpus):
+    put(corpus, "a.txt", b"42\xa0bar and 12\xa0kg, at most, as the manual says.")
+    (document,), (note,) = load_documents(corpus)
+    assert "42\u00a0bar" in document.text and "read as cp1252" in note
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
 def test_a_byte_order_mark_is_no_guess(corpus, encoding):
     put(corpus, "a.txt", "pièce 校".encode(encoding))
