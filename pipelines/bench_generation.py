@@ -32,7 +32,7 @@ from statistics import median
 from typing import Any
 
 from ragft.privacy import keep_private
-from ragft.threads import wait_quietly
+from ragft.threads import wait_briefly
 
 ROOT = Path(__file__).parents[1]
 CHUNK_TOKENS, CONTEXT_TOKENS, MAX_NEW_TOKENS = 80, 160, 32  # the quick study's
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="also say where the time goes")
     arguments = parser.parse_args()
     keep_private()
-    wait_quietly()
+    wait_briefly()
     found = bench(arguments.model, arguments.questions, arguments.repeat, arguments.score_questions, arguments.profile)
     print(json.dumps(found, indent=1))
 

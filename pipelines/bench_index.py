@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from ragft.privacy import keep_private
-from ragft.threads import wait_quietly
+from ragft.threads import wait_briefly
 
 ROOT = Path(__file__).parents[1]
 K = 4
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()
     keep_private()
-    wait_quietly()
+    wait_briefly()
     print(json.dumps(bench(arguments.repeat), indent=1))
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 
 from ragft.privacy import keep_private
-from ragft.threads import wait_quietly
+from ragft.threads import wait_briefly
 
 ROWS = (1, 16, 48, 1024)
 VOCABULARY = 10_000  # a layer with more outputs is the projection on the vocabulary
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m-instruct")
     arguments = parser.parse_args()
     keep_private()
-    wait_quietly()
+    wait_briefly()
     print(json.dumps(bench(arguments.model), indent=1))
 
 

@@ -27,7 +27,7 @@ from statistics import median
 from typing import Any
 
 from ragft.privacy import keep_private
-from ragft.threads import wait_quietly
+from ragft.threads import wait_briefly
 
 STUDY = Path(__file__).parents[1] / "data" / "tarnbeck" / "study.yaml"
 BATCH_SIZE = 8
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="also say where the time of ragft's training goes")
     arguments = parser.parse_args()
     keep_private()
-    wait_quietly()
+    wait_briefly()
     try:
         import trl
     except ImportError:

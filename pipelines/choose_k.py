@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from ragft.privacy import keep_private
-from ragft.threads import wait_quietly
+from ragft.threads import wait_briefly
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=44, help="dev questions at most")
     arguments = parser.parse_args()
     keep_private()
-    wait_quietly()
+    wait_briefly()
     print(json.dumps(choose(arguments.study, arguments.most, arguments.questions), indent=1))
 
 

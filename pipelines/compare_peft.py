@@ -18,7 +18,7 @@ from typing import Any
 
 from ragft.errors import RagftError
 from ragft.privacy import keep_private
-from ragft.threads import wait_quietly
+from ragft.threads import wait_briefly
 
 ARTICLE = ("adapter", "prefix", "prompt", "p-tuning", "p-tuning-v2", "lora", "mam", "full")  # with every seed; the others with the first
 
@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--second", type=Path, help="another domain's folder: also try each adapter there")
     parser.add_argument("--doc", type=Path, help="also write the guide as this Markdown file, with its figures in a folder beside it")
     arguments = parser.parse_args()
-    wait_quietly()
+    wait_briefly()
     try:
         print(json.dumps(compare_methods(arguments), indent=1))
     except RagftError as error:

@@ -72,10 +72,10 @@ def check(
     from ragft.privacy import keep_private
     from ragft.probe import check_domain
     from ragft.progress import Lines
-    from ragft.threads import wait_quietly
+    from ragft.threads import wait_briefly
 
     keep_private()
-    wait_quietly()
+    wait_briefly()
     findings = check_domain(folder, None if quick else Lines(), limit)
     show(as_json, findings, listings.findings_text(findings))
     if not all(finding.ok for finding in findings):

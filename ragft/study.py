@@ -32,7 +32,7 @@ from ragft.report import write_report
 from ragft.search import search
 from ragft.settings import Study, load_study, save_study
 from ragft.store import Run, find_run, fingerprint, open_run, pretty_json, read_json, read_record, write_json, write_jsonl
-from ragft.threads import wait_quietly
+from ragft.threads import wait_briefly
 from ragft.units import Unit, plan_units
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def follow_up(study: Study, runs: Path, work: Callable[[Context], T], watcher: W
 def prepare(study: Study, runs: Path) -> Context:
     """Check everything a study needs, and find its run folder by what goes into its answers."""
     check_writable(runs)
-    wait_quietly()
+    wait_briefly()
     keep_private(hub=is_hub_id(study.model) or is_hub_id(study.embedder or ""))
     domain = load_domain(study.domain)
     study = study.model_copy(update={"name": study.name or domain.name})

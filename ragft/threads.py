@@ -1,15 +1,18 @@
 """How the threads of a matrix product wait for each other.
 
-By default they spin, which starves them of the core they wait for as soon as anything else runs on the machine. On two
-cores (python pipelines/bench_threads.py) a small product took 0.49 ms spinning and 0.62 ms sleeping when idle, but 16.1
-and 2.3 ms beside one busy process a core: a quarter slower at best, seven times faster at worst.
+By default they spin without end, which starves them of the core they wait for as soon as anything else runs on the machine;
+asleep at once, they wake too late for the many short products of a small model. So they spin for a moment, then sleep:
+`python pipelines/bench_threads.py` sets the three beside each other, and README.md has its figures.
 """
 
 from __future__ import annotations
 
 import os
 
+SPINS = "10000"  # turns of the waiting loop, tens of microseconds, before a thread of GNU OpenMP sleeps
 
-def wait_quietly() -> None:
-    """Let waiting threads sleep. Must run before torch is imported; whoever sets OMP_WAIT_POLICY keeps their choice."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+def wait_briefly() -> None:
+    """Let waiting threads sleep after a moment. Must run before torch is imported; whoever sets either variable keeps their choice."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)

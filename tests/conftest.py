@@ -8,10 +8,10 @@ import pytest
 from tiny import save_tiny_model, write_domain
 
 from ragft.privacy import keep_private
-from ragft.threads import wait_quietly
+from ragft.threads import wait_briefly
 
 keep_private()
-wait_quietly()
+wait_briefly()
 
 
 @pytest.fixture
