@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ragft import contrasts, dose, slicing, stats
+from ragft import ahead, contrasts, dose, slicing, stats
 from ragft.cautions import cautions
 from ragft.comparison import ArmRow, Comparison, Difference, Interaction, Joint, Level, SliceRow
 from ragft.errors import InputError
@@ -228,5 +228,5 @@ def _interactions(table: ScoreTable, ref: ArmScores, base: ArmScores, alpha: flo
 
 def _detectable(differences: Sequence[Difference], margin: float, alpha: float) -> float | None:
     """The largest over the challengers: what holds for the worst-measured holds for all."""
-    known = [value for d in differences if (value := stats.smallest_shown(d.estimate, alpha)) is not None]
+    known = [value for d in differences if (value := ahead.smallest_shown(d.estimate, alpha)) is not None]
     return margin + max(known) if known else None

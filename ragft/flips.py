@@ -11,13 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from ragft.ahead import questions_needed, settles
 from ragft.breakeven import BreakEven
 from ragft.case import Case, case_of, repriced
 from ragft.compare import ScoreTable, at_weights
 from ragft.comparison import Comparison, Difference
 from ragft.numbers import percent, points
 from ragft.rules import above, blocked, no_rag, rule, unsettled
-from ragft.stats import questions_needed, settles
 from ragft.words import KINDS, MOST_NAMED, few, named
 
 MOST_ASKED, MOST_SEEDS = 100_000, 30  # questions and seeds beyond which a price is no advice

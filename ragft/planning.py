@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ragft.stats import Ahead
+from ragft.ahead import Ahead
 
 POWER = 0.8
 MOST_QUESTIONS = 100_000  # more than anybody asks

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
+from ragft.ahead import Ahead, detectable
 from ragft.case import case_of
 from ragft.compare import compare, pairwise
 from ragft.cost import Measured, Metered, Prices
@@ -18,7 +19,7 @@ from ragft.planning import CORRELATION, DISCORDANCE, SEED_SD, design_of, expecte
 from ragft.progress import Advance
 from ragft.rules import rule
 from ragft.scoretable import ScoreTable
-from ragft.stats import Ahead, detectable, satterthwaite
+from ragft.stats import satterthwaite
 from ragft.validation import Cell, Finding, Setup, at_least, at_most, judged
 from ragft.worlds import ADAPTERS, REFERENCE, SLOTS, TUNED, Design, Parts, everyone, normal_worlds, sizes, worlds
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from ragft import stats
-from ragft.stats import Ahead, SeedVariance, cautious, estimate, pool, satterthwaite, t_quantile
+from ragft.ahead import Ahead, detectable
+from ragft.stats import SeedVariance, cautious, estimate, pool, satterthwaite, t_quantile
 
 ALPHA = 0.025 / 4
 CASES = [
@@ -55,7 +56,7 @@ def test_without_seeds_it_is_the_power_of_the_t_test():
 def test_satterthwaite_alone_promises_more_where_seeds_differ():
     ahead = CASES[2]
     df = satterthwaite(ahead.question_variance, ahead.question_df, ahead.seed_variance / ahead.seeds, 4)
-    simple = stats.detectable(ahead.se, df, ALPHA)
+    simple = detectable(ahead.se, df, ALPHA)
     assert ahead.shown(ALPHA) > 1.2 * simple
 
 

@@ -24,6 +24,7 @@ LAYERS = [
         "cost",
         "breakeven",
         "stats",
+        "ahead",
         "agreement",
         "worlds",
         "validation",

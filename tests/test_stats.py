@@ -9,22 +9,18 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 
+from ragft.ahead import Ahead, ahead_of, detectable, questions_needed, smallest_shown
 from ragft.stats import (
-    Ahead,
     Estimate,
     SeedVariance,
-    ahead_of,
     between_seeds,
     cautious,
     clustered_mean,
     contrast_values,
-    detectable,
     estimate,
     holm,
     p_above,
     pool,
-    questions_needed,
-    smallest_shown,
 )
 
 UNKNOWN = SeedVariance()
