@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from ragft.metrics.retrieval import recall_at
 from ragft.models import Model
 from ragft.numbers import percent
 from ragft.prompts import passage
+from ragft.recipe import steps_of
 from ragft.retrieval.base import Retriever, RetrieverParts
 from ragft.store import read_json, read_jsonl_as, write_json, write_jsonl
 from ragft.types import Chunk, Document, Evidence, FitReport, Gold, Hit, Question
 
-AUTO = ("hybrid", "bm25", "dense")  # in order of preference: a later one must be better, not as good
+AUTO = ("hybrid", "hybrid dense_share=0.7", "bm25", "dense")  # in order of preference: a later one must be better, not as good
 DEV_QUESTIONS = 200  # enough to tell retrievers apart; more only take time
 Progress = Callable[[int, int], None]
 Asked = Sequence[tuple[Question, Gold]]
@@ -102,7 +103,7 @@ def _embed_all(embedder: Model, chunks: Sequence[Chunk], progress: Progress) -> 
 
 
 def choose_retriever(parts: RetrieverParts, dev: Sequence[tuple[Question, Gold]], k: int) -> tuple[str, dict[str, float]]:
-    """What `auto` stands for: hybrid, unless it recalls less of the dev questions' evidence than its better half.
+    """What `auto` stands for: of AUTO, the first that recalls most of the dev questions' evidence.
 
     Without an embedder bm25; without dev evidence hybrid. Also returns recall@k of each, as evidence.
     """
@@ -111,9 +112,10 @@ def choose_retriever(parts: RetrieverParts, dev: Sequence[tuple[Question, Gold]]
     asked = [(question, gold) for question, gold in dev if gold.evidence]
     if not asked:
         return "hybrid", {}
-    recalls = {}
-    for name in AUTO:
-        found = make_retriever(name, parts).search([question for question, _ in asked], k)
+    assert parts.embed is not None
+    recalls, known = dict[str, float](), parts.embed([question.text for question, _ in asked])
+    for name in AUTO:  # each asks for the vectors of the same questions
+        found = make_retriever(name, replace(parts, embed=lambda texts: known)).search([question for question, _ in asked], k)
         recalls[name] = float(np.mean([recall_of(hits, gold, k) for hits, (_, gold) in zip(found, asked, strict=True)]))
     return max(AUTO, key=lambda name: (recalls[name], -AUTO.index(name))), recalls
 
@@ -154,10 +156,13 @@ def _parts(folder: Path, chunks: Sequence[Chunk], embedder: Model | None) -> Ret
     return RetrieverParts(tuple(chunks), np.load(path, allow_pickle=False), embed)
 
 
-def make_retriever(name: str, parts: RetrieverParts, evidence: dict[str, tuple[Evidence, ...]] | None = None) -> Retriever:
-    """The registered retriever over an index. Only `oracle` is ever handed the evidence."""
-    given = RetrieverParts(parts.chunks, parts.vectors, parts.embed, evidence if name == "oracle" else None)
-    return registry.lookup("retriever", name).make(given)
+def make_retriever(line: str, parts: RetrieverParts, evidence: dict[str, tuple[Evidence, ...]] | None = None) -> Retriever:
+    """What a line such as "hybrid + neighbours" (ragft.recipe) stands for over an index. Only `oracle` is ever handed the evidence."""
+    first, *stages = steps_of(line)
+    made = first.entry.make(replace(parts, evidence=evidence if first.name == "oracle" else None), **first.options)
+    for stage in stages:
+        made = stage.entry.make(made, parts, **stage.options)
+    return made
 
 
 def resolve_retriever(name: str, index: Path) -> str:

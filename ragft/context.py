@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ragft import registry
-from ragft.build import IndexPlan
+from ragft.build import IndexPlan, open_index
 from ragft.domain import Domain
 from ragft.finetune import AdapterPlan
 from ragft.models import Model
+from ragft.retrieval.base import RetrieverParts
 from ragft.settings import ArmSettings, Study
-from ragft.store import Run
+from ragft.store import Artifact, Run
+from ragft.types import Prompt
+
+WRITTEN_TOKENS = 96  # at most, of what the model writes to search by
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,7 @@ class Context:
     model: Model
     embedder: Model | None
     run: Run
+    reranker: Model | None = None
 
     @property
     def default_format(self) -> str:
@@ -75,6 +82,25 @@ def index_plan(context: Context) -> IndexPlan:
     """What the study's index is built from."""
     study = context.study
     return IndexPlan(context.domain, context.model, context.embedder, study.chunk_tokens, study.chunk_overlap, study.k, study.chunker)
+
+
+def opened(context: Context, index: Artifact) -> RetrieverParts:
+    """The index with all that the study's retrievers are made from."""
+    study = context.study
+
+    def write(prompts: Sequence[Prompt]) -> list[str]:
+        from ragft.serving import writer
+
+        return writer(context.model.folder, WRITTEN_TOKENS, study.batch_size, study.precision)(prompts)
+
+    def relevance(pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        from ragft.retrieval.stages import CrossEncoder
+
+        assert context.reranker is not None
+        return CrossEncoder(context.reranker.folder)(pairs)
+
+    parts = open_index(index.folder, index.sha256, context.embedder)
+    return replace(parts, language=context.domain.language, write=write, relevance=relevance if context.reranker else None)
 
 
 def adapter_plan(context: Context, arm: ArmSettings, seed: int) -> AdapterPlan:

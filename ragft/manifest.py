@@ -13,6 +13,7 @@ from typing import Any
 
 from ragft import protocol
 from ragft.context import Context
+from ragft.models import Model
 from ragft.store import Run, read_json, write_json
 
 # Packages whose version can change an answer: another version is another run.
@@ -33,6 +34,7 @@ NF4_PACKAGES = ("bitsandbytes",)  # for a study with precision nf4
 ANSWERING = (
     "arms",
     "build",
+    "chunkers",
     "chunking",
     "finetune",
     "generation",
@@ -41,6 +43,7 @@ ANSWERING = (
     "nf4",
     "products",
     "prompts",
+    "recipe",
     "retrieval",
     "serving",
     "text",
@@ -90,12 +93,16 @@ def _git(root: Path, *words: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
+def _weights(model: Model | None) -> dict[str, str] | None:
+    return {"name": model.name, "sha256": model.sha256, "origin": model.origin} if model else None
+
+
 def start(context: Context) -> None:
     """Write the manifest of a run that begins or goes on; when it first began, and what it fixed before any answer, is kept."""
     path = context.run.folder / "manifest.json"
     stored = read_json(path) if path.is_file() else {}
     now = _now()
-    domain, model, embedder = context.domain, context.model, context.embedder
+    domain = context.domain
     write_json(
         path,
         {
@@ -105,8 +112,9 @@ def start(context: Context) -> None:
             "code": code_version(),
             "versions": versions(context.study.precision),
             "machine": {"system": platform.system(), "processor": platform.machine(), "cores": _cores()},
-            "model": {"name": model.name, "sha256": model.sha256, "origin": model.origin},
-            "embedder": {"name": embedder.name, "sha256": embedder.sha256, "origin": embedder.origin} if embedder else None,
+            "model": _weights(context.model),
+            "embedder": _weights(context.embedder),
+            "reranker": _weights(context.reranker),
             "data": {
                 "domain": domain.name,
                 "sha256": domain.sha256,

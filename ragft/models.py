@@ -17,7 +17,7 @@ from typing import Any, Literal
 from ragft.errors import InputError, MissingError, unknown
 from ragft.store import file_sha256
 
-Use = Literal["generator", "embedder"]
+Use = Literal["generator", "embedder", "reranker"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,13 @@ PACKAGED = {
     ),
 }
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
-SETTING = {"generator": "model", "embedder": "embedder"}  # under which a study names it
+SETTING = {"generator": "model", "embedder": "embedder", "reranker": "reranker"}  # under which a study names it
+NOUN = {"generator": "a generator", "embedder": "an embedder", "reranker": "a reranker"}
+NEEDED = {
+    "generator": "one that writes answers (a …ForCausalLM)",
+    "embedder": "an embedder",
+    "reranker": "a cross-encoder (a …ForSequenceClassification)",
+}
 HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
 
 
@@ -107,8 +113,8 @@ def locate(name: str, use: Use) -> Located:
         return _packaged(name, PACKAGED[name], use)
     path = Path(name).expanduser()
     if path.is_file() and path.suffix == ".gguf":
-        if use == "embedder":
-            raise _wrong_kind(name, use, "a GGUF file, which is read for generators only")
+        if use != "generator":
+            raise _wrong_kind(name, use, "generator", "a GGUF file, which is read for generators only")
         return Located(name, path, file_sha256(path), f"GGUF file {path.name}")
     if path.is_dir():
         return _folder(name, path, use)
@@ -117,6 +123,8 @@ def locate(name: str, use: Use) -> Located:
     if HUB_ID.fullmatch(name):
         return _from_hub(name, use)
     ways = "a folder with safetensors weights, a .gguf file, or a hub id" if use == "generator" else "a folder with safetensors weights or a hub id"
+    if not _installable(use):
+        raise MissingError(f"{SETTING[use]} '{name}' is not there. Give {ways} such as owner/model.")
     raise MissingError(f"{unknown(SETTING[use], name, _installable(use))} Or give {ways} such as owner/model.")
 
 
@@ -126,7 +134,7 @@ def _installable(use: Use) -> list[str]:
 
 def _packaged(name: str, packaged: Packaged, use: Use) -> Located:
     if packaged.use != use:
-        raise _wrong_kind(name, use, "an embedder" if packaged.use == "embedder" else "a generator")
+        raise _wrong_kind(name, use, packaged.use, NOUN[packaged.use])
     # find_spec does not run the package: its own dependencies are not needed and not installed
     spec = importlib.util.find_spec(packaged.package.replace("-", "_"))
     roots = list(spec.submodule_search_locations or []) if spec else []
@@ -162,9 +170,11 @@ def _check_kind(name: str, folder: Path, use: Use) -> None:
     endings = ("ForCausalLM", "LMHeadModel") if config.get("is_encoder_decoder") else ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
     writes = any(kind.endswith(endings) for kind in classes)
     embeds = (folder / "modules.json").is_file()  # made by sentence-transformers: an embedder, whatever it was made from
-    wrong = not writes and (embeds or classes) if use == "generator" else writes and not embeds
-    if wrong:
-        raise _wrong_kind(name, use, f"{' and '.join(classes) or 'an embedder'} by its config.json")
+    ranks = any(kind.endswith("ForSequenceClassification") for kind in classes)
+    wrong = {"generator": not writes and (embeds or classes), "embedder": (writes or ranks) and not embeds, "reranker": classes and not ranks}
+    if wrong[use]:
+        own: Use = "generator" if writes and not embeds else "reranker" if ranks and not embeds else "embedder"
+        raise _wrong_kind(name, use, own, f"{' and '.join(classes) or 'an embedder'} by its config.json")
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -175,12 +185,11 @@ def _config(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _wrong_kind(name: str, use: Use, found: str) -> InputError:
-    needed = "one that writes answers (a …ForCausalLM)" if use == "generator" else "an embedder"
-    setting, other = SETTING[use], SETTING["embedder" if use == "generator" else "generator"]
+def _wrong_kind(name: str, use: Use, own: Use, found: str) -> InputError:
+    setting = SETTING[use]
+    such = f", such as {_installable(use)[0]}" if _installable(use) else ""
     return InputError(
-        f"{setting} '{name}' is {found}, but {needed} is needed. Set another {setting}, such as {_installable(use)[0]}; "
-        f"this one may belong under `{other}:`."
+        f"{setting} '{name}' is {found}, but {NEEDED[use]} is needed. Set another {setting}{such}; this one may belong under `{SETTING[own]}:`."
     )
 
 

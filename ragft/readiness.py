@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ragft import registry, slicing
+import numpy as np
+
+from ragft import recipe, registry, slicing
+from ragft.build import make_retriever, token_counter
 from ragft.context import Context, adapter_name, adapter_plan, index_plan, seeds_of, trial_tokens
 from ragft.domain.general import load_general
-from ragft.errors import InputError
+from ragft.errors import InputError, MissingError
+from ragft.prompts import passage
+from ragft.retrieval.base import RetrieverParts
 from ragft.settings import ArmSettings
+from ragft.types import Chunk, Evidence, Span
 
 
 def check_study(context: Context) -> None:
@@ -62,8 +68,35 @@ def _check_arm(context: Context, name: str, arm: ArmSettings) -> None:
     form = arm.format or (context.default_format if arm.tuning else None)
     if form == "raft" and not any(gold.evidence for _, gold in context.domain.split("train")):
         raise InputError(f"arm '{name}' needs evidence on training questions, and there is none. Add evidence, or leave this arm out.")
-    if arm.retriever in ("dense", "hybrid") and context.embedder is None:
-        raise InputError(f"arm '{name}': retriever '{arm.retriever}' needs an embedder. Set embedder, or use retriever: bm25.")
+    wanted = recipe.needs(arm.retriever) if arm.retriever not in (None, recipe.AUTO) else set()
+    for need, there in (("embedder", context.embedder), ("reranker", context.reranker)):
+        if need in wanted and there is None:
+            raise InputError(f"arm '{name}': retriever '{arm.retriever}' needs {_a(need)}. Set {need}, or use retriever: bm25.")
+    if arm.retriever not in (None, recipe.AUTO):
+        _check_retriever(context, name, arm.retriever)
+
+
+def _check_retriever(context: Context, name: str, line: str) -> None:
+    """What would only show when the retriever is made, such as a share above 1 or a module that is not there; and whether all fits."""
+    chunk, one = Chunk("", Span("", 0, 1), "x", ""), np.ones((1, 1), dtype=np.float32)
+    parts = RetrieverParts((chunk,), one, lambda texts: one, None, context.domain.language, list, lambda pairs: one[0])  # type: ignore[arg-type]
+    try:
+        make_retriever(line, parts, {"": (Evidence((chunk.span,)),)})
+    except (InputError, MissingError) as error:
+        raise type(error)(f"arm '{name}': {error}") from error
+    if line != "long-context":
+        return
+    count, allowed = token_counter(context.model), context.study.context_tokens
+    tokens = sum(count(passage(chunk)) for chunk in index_plan(context).chunks(context.domain.documents, count))
+    if tokens > allowed:
+        raise InputError(
+            f"arm '{name}': the whole corpus takes {tokens:,} tokens, and context_tokens allows {allowed:,}. "
+            "Raise it, if the model can read so much, or use a retriever that searches."
+        )
+
+
+def _a(need: str) -> str:
+    return f"an {need}" if need[0] in "aeiou" else f"a {need}"
 
 
 def _check_training(context: Context) -> None:

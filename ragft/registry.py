@@ -12,20 +12,28 @@ Packages outside this one register through the entry-point group `ragft`: the na
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from ragft.errors import InputError, unknown
 
-KINDS = ("arm", "chunker", "retriever", "tuning", "format", "metric")
+KINDS = ("arm", "chunker", "retriever", "stage", "tuning", "format", "metric")
 
 # The modules that register the built-in entries; imported at first look-up so that `import ragft` stays light.
 BUILTIN = {
     "arm": ("ragft.presets",),
     "chunker": ("ragft.chunkers",),
-    "retriever": ("ragft.retrieval.bm25", "ragft.retrieval.dense", "ragft.retrieval.fusion", "ragft.retrieval.oracle"),
+    "retriever": (
+        "ragft.retrieval.fusion",
+        "ragft.retrieval.bm25",
+        "ragft.retrieval.dense",
+        "ragft.retrieval.whole",
+        "ragft.retrieval.foreign",
+        "ragft.retrieval.oracle",
+    ),
+    "stage": ("ragft.retrieval.stages", "ragft.retrieval.expand"),
     "tuning": ("ragft.tuning.methods",),
     "format": ("ragft.tuning.formats",),
     "metric": ("ragft.metrics.answer", "ragft.metrics.retrieval"),
@@ -69,9 +77,18 @@ def chunker(name: str, summary: str) -> Callable[[F], F]:
     return _register("chunker", name, summary)
 
 
-def retriever(name: str, summary: str) -> Callable[[F], F]:
-    """Register a retriever: a function (RetrieverParts) -> Retriever. See `ragft.retrieval.base`."""
-    return _register("retriever", name, summary)
+def retriever(name: str, summary: str, *, needs: Sequence[str] = ()) -> Callable[[F], F]:
+    """Register a retriever: a function (RetrieverParts, **options) -> Retriever. See `ragft.retrieval.base`.
+
+    `needs`, of it and of a stage: what it takes of the parts beside the passages, of "embedder", "reranker" and "model". Options
+    are texts, numbers, true or false; their defaults say which.
+    """
+    return _register("retriever", name, summary, needs=tuple(needs))
+
+
+def stage(name: str, summary: str, *, needs: Sequence[str] = ()) -> Callable[[F], F]:
+    """Register a stage around a retriever: a function (Retriever, RetrieverParts, **options) -> Retriever."""
+    return _register("stage", name, summary, needs=tuple(needs))
 
 
 def tuning(

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from ragft import registry
-from ragft.build import open_index, recall_of
-from ragft.context import Context
+from ragft.build import recall_of
+from ragft.context import Context, opened
 from ragft.domain import splits
 from ragft.domain.planted import order
 from ragft.hostile import Contradiction, contradicting, contradictions, ordering, withholding
@@ -62,7 +62,7 @@ class Plan:
     def contradictions(self) -> Mapping[str, Contradiction]:
         """All that can be made for the held-out set, by question."""
         index = index_artifact(self.context, lambda done, total: None)
-        chunks = open_index(index.folder, index.sha256, self.context.embedder).chunks
+        chunks = opened(self.context, index).chunks
         domain = self.context.domain
         return dict(contradictions(domain.split("test"), tuple(domain.gold.values()), chunks, domain.language))
 

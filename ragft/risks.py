@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ragft import registry
-from ragft.build import open_index
-from ragft.context import Context, adapter_plan
+from ragft.context import Context, adapter_plan, opened
 from ragft.domain.planted import obeyed
 from ragft.ladder import RIGHT
 from ragft.metrics.answer import YES_NO, match
@@ -184,7 +183,7 @@ def leak_rows(plan: Plan, progress: Progress) -> list[Risk]:
     inputs = fingerprint([adapter.sha256, made.key(index.sha256), context.study.base_dtype, sorted(context.domain.gold), sizes])
     path = context.run.folder / HOME / "leaks" / f"{adapter.folder.name}.json"
     if not (path.is_file() and read_json(path).get("inputs") == inputs):
-        parts = open_index(index.folder, index.sha256, context.embedder)
+        parts = opened(context, index)
         write_json(path, leaks.find_leaks(made, index.folder, parts, adapter.folder, inputs, progress, context.study.base_dtype))
     found = read_record(Leaks, path)
     what: What = "extraction: text" if found.of == "text" else "extraction: answers"

@@ -19,9 +19,9 @@ import numpy as np
 
 from ragft import registry, stats
 from ragft.arms import Composed
-from ragft.build import make_retriever, open_index, resolve_retriever
+from ragft.build import make_retriever, resolve_retriever
 from ragft.chunking import overlap
-from ragft.context import Context, seeds_of
+from ragft.context import Context, opened, seeds_of
 from ragft.domain import Domain, load_domain
 from ragft.domain.typos import misspell
 from ragft.errors import MissingError, unknown
@@ -174,7 +174,7 @@ def _ranking(context: Context, part: Part, index: Artifact, own: Retriever) -> R
     """The arm's own; for the oracle, which ranks nothing, what `auto` stands for."""
     if part.arm.retriever != "oracle":
         return own
-    return make_retriever(resolve_retriever("auto", index.folder), open_index(index.folder, index.sha256, context.embedder))
+    return make_retriever(resolve_retriever("auto", index.folder), opened(context, index))
 
 
 def answer_part(context: Context, part: Part, progress: Progress) -> None:

@@ -20,8 +20,19 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ragft import registry
-from ragft.build import AUTO, open_index, recall_of, resolve_retriever
-from ragft.context import Context, adapter_name, adapter_plan, index_plan, learning_rate, searched_adapters, searched_as, seeds_of, trial_tokens
+from ragft.build import AUTO, recall_of, resolve_retriever
+from ragft.context import (
+    Context,
+    adapter_name,
+    adapter_plan,
+    index_plan,
+    learning_rate,
+    opened,
+    searched_adapters,
+    searched_as,
+    seeds_of,
+    trial_tokens,
+)
 from ragft.errors import InputError
 from ragft.finetune import DEV_EXAMPLES, build_adapter
 from ragft.progress import Advance, Watcher
@@ -270,7 +281,7 @@ def _train_trial(context: Context, arm: ArmSettings, tokens: int, index: Artifac
         if done < whole[0] and trial.should_prune():
             raise Pruned
 
-    parts = open_index(index.folder, index.sha256, context.embedder)
+    parts = opened(context, index)
     with context.run.scratch() as folder:
         build_adapter(plan, index.folder, parts, folder, advance, watch=watch)
     return losses[-1]

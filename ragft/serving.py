@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -67,6 +67,17 @@ def load_generator(model: Path, adapter: Path | None, max_new_tokens: int, *, me
     in_four_bits = precision == "nf4"
     base = load_base(model, "nf4" if in_four_bits else None)
     return Served(base, adapter, max_new_tokens, merged=merged and not in_four_bits, precision=precision)
+
+
+def writer(model: Path, max_new_tokens: int, batch_size: int, precision: Precision = "float32") -> Callable[[Sequence[Prompt]], list[str]]:
+    """The untuned base as a writer of texts, beside whatever answers with it; it is loaded with the first text."""
+
+    def write(prompts: Sequence[Prompt]) -> list[str]:
+        base = Served(load_base(model, "nf4" if precision == "nf4" else None), None, max_new_tokens, precision=precision)
+        parts = (prompts[first : first + batch_size] for first in range(0, len(prompts), batch_size))
+        return [completion.text for part in parts for completion in base.complete(part)]
+
+    return write
 
 
 def release() -> None:

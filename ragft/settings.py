@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from ragft import registry
+from ragft import recipe, registry
 from ragft.cost import Prices
 from ragft.errors import InputError, MissingError, unknown
 from ragft.files import read_text
@@ -30,7 +30,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every random generator take
 class ArmSettings(Strict):
     """What fills the slots of one arm. None: the study's value (`k`), or the method's own (`learning_rate`)."""
 
-    retriever: str | None = None
+    retriever: Annotated[str | None, BeforeValidator(recipe.normal)] = None  # a line of ragft.recipe, or "auto"
     k: int | None = Field(None, ge=1)
     tuning: str | None = None
     format: str | None = None
@@ -59,6 +59,7 @@ class Study(Strict):
     name: str = ""  # "" = the domain folder's name
     model: str = "smollm2-135m-instruct"
     embedder: str | None = "all-minilm-l6-v2"
+    reranker: str | None = None  # a cross-encoder, for the stage rerank
     seeds: tuple[Seed, ...] = (0, 1, 2)
     arms: dict[str, ArmSettings] = Field(default_factory=lambda: presets(["base", "oracle", "rag", "lora", "rag+lora", "raft"]))
     reference: str = "rag"
@@ -149,8 +150,6 @@ def _check_name(what: str, name: str) -> None:
 
 def _check_arm(name: str, arm: ArmSettings) -> None:
     _check_name("arm", name)
-    if arm.retriever not in (None, "auto", *registry.entries("retriever")):
-        raise unknown("retriever", str(arm.retriever), ["auto", *registry.entries("retriever")])
     if arm.tuning is None:
         if arm.format or arm.options or arm.format_options or arm.learning_rate or arm.seeds is not None:
             what = "format, format_options, options, learning_rate and seeds"

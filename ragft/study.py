@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ragft import manifest, protocol, scoring
+from ragft import manifest, protocol, recipe, scoring
 from ragft.compare import Comparison, at_margin, compare
 from ragft.context import Context, with_limit
 from ragft.cost import Prices
@@ -104,15 +104,17 @@ def prepare(study: Study, runs: Path) -> Context:
     """Check everything a study needs, and find its run folder by what goes into its answers."""
     check_writable(runs)
     wait_briefly()
-    keep_private(hub=is_hub_id(study.model) or is_hub_id(study.embedder or ""))
+    keep_private(hub=any(is_hub_id(name) for name in (study.model, study.embedder, study.reranker) if name))
     domain = load_domain(study.domain)
     study = study.model_copy(update={"name": study.name or domain.name})
-    wants_vectors = any(arm.retriever not in (None, "oracle", "bm25") for arm in study.arms.values())
+    wanted = {need for arm in study.arms.values() if arm.retriever for need in recipe.needs(arm.retriever)}
     # the embedder first: a wrong one is said before a model is converted or fetched
-    embedder = find_model(study.embedder, "embedder") if study.embedder and wants_vectors else None
+    embedder = find_model(study.embedder, "embedder") if study.embedder and "embedder" in wanted else None
+    reranker = find_model(study.reranker, "reranker") if study.reranker and "reranker" in wanted else None
     model = find_model(study.model, "generator")
-    key = fingerprint([study.answering(), domain.sha256, model.sha256, embedder.sha256 if embedder else None, manifest.versions(study.precision)])
-    context = Context(study, domain, model, embedder, open_run(runs, study.name, key))
+    weights = [model.sha256, embedder.sha256 if embedder else None, *([reranker.sha256] if reranker else [])]
+    key = fingerprint([study.answering(), domain.sha256, *weights, manifest.versions(study.precision)])
+    context = Context(study, domain, model, embedder, open_run(runs, study.name, key), reranker)
     check_study(context)
     return with_limit(context)
 

@@ -16,8 +16,8 @@ from typing import Any
 from ragft import registry
 from ragft.answerlog import AnswerLog
 from ragft.arms import Arm, Composed, latencies
-from ragft.build import IndexPlan, Progress, build_index, make_retriever, open_index, resolve_retriever
-from ragft.context import Context, adapter_name, adapter_plan, arm_seeds, index_plan, learning_rate, seeds_of
+from ragft.build import IndexPlan, Progress, build_index, make_retriever, resolve_retriever
+from ragft.context import Context, adapter_name, adapter_plan, arm_seeds, index_plan, learning_rate, opened, seeds_of
 from ragft.domain.general import load_general
 from ragft.errors import DivergedError
 from ragft.finetune import AdapterPlan, build_adapter, closed_book_examples
@@ -117,7 +117,7 @@ def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Pr
     checkpoint = context.run.checkpoint("adapter", key)
 
     def build(folder: Path) -> FitReport:
-        parts = open_index(index.folder, index.sha256, context.embedder)
+        parts = opened(context, index)
         known, began = _forecast_of_another_seed(context, arm, plan, index.sha256), time.perf_counter()
         try:
             return build_adapter(plan, index.folder, parts, folder, progress, checkpoint, announce=partial(_announce, progress), expected=known)
@@ -277,7 +277,7 @@ def compose(context: Context, arm: ArmSettings, index: Artifact | None, adapter:
     retriever = None
     if arm.retriever and index:
         evidence = {gold.id: gold.evidence for _, gold in context.domain.split("test")}
-        parts = open_index(index.folder, index.sha256, context.embedder)
+        parts = opened(context, index)
         retriever = make_retriever(resolve_retriever(arm.retriever, index.folder), parts, evidence)
     why = adapter.fit.failed if adapter else ""
     weights = adapter.folder if adapter and not why else None

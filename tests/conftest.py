@@ -50,6 +50,18 @@ def tiny_embedder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "st"
 
 
+@pytest.fixture(scope="session")
+def tiny_reranker(tiny_embedder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cross-encoder of one label with random weights, which reads what the tiny embedder reads."""
+    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("tiny-reranker")
+    config = AutoConfig.from_pretrained(tiny_embedder, num_labels=1, initializer_range=0.5)
+    AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tiny_embedder).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def tiny_study(domain_folder: Path, tiny_model: Path):
     """A study over the small domain that takes seconds: lexical search, two seeds, few tokens."""

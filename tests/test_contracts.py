@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from ragft import registry
+from ragft.build import make_retriever
 from ragft.errors import InputError
 from ragft.retrieval.base import RetrieverParts
+from ragft.retrieval.langchain import LangChainRetriever
 from ragft.settings import ArmSettings
 from ragft.tuning.formats import TrainingData
 from ragft.types import Answer, Chunk, Evidence, Example, Gold, Hit, Question, Span, Usage
@@ -29,10 +31,28 @@ def gold(answers, evidence=()):
     return Gold("q0", tuple(answers), evidence, "d0.md", "train", "f", 0, "value", "trained-fact")
 
 
-@pytest.mark.parametrize("name", registry.entries("retriever"))
-def test_retrievers(name):
-    parts = RetrieverParts(CHUNKS, embed([c.text for c in CHUNKS]), embed, EVIDENCE)
-    retriever = registry.lookup("retriever", name).make(parts)
+def written(prompts):
+    return [f"What is it?\n{prompt.user[::-1]}" for prompt in prompts]
+
+
+def relevance(pairs):
+    """Letters that a question and a passage share: a real, if poor, cross-encoder."""
+    return np.array([len(set(question.lower()) & set(text.lower())) for question, text in pairs], dtype=np.float32)
+
+
+def langchain_retriever():
+    return LangChainRetriever(retriever=registry.lookup("retriever", "bm25").make(RetrieverParts(CHUNKS)), k=9)
+
+
+GIVEN = {"langchain": f"langchain {__name__}:langchain_retriever"}  # what must be given to those that do not do without
+WHOLE = "long-context"  # it searches nothing, and is tested by itself
+LINES = [GIVEN.get(name, name) for name in registry.entries("retriever") if name != WHOLE] + [f"bm25 + {name}" for name in registry.entries("stage")]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_retrievers(line):
+    parts = RetrieverParts(CHUNKS, embed([c.text for c in CHUNKS]), embed, None, "en", written, relevance)
+    retriever = make_retriever(line, parts, EVIDENCE)
     for k in (1, 3, 99):
         found = retriever.search(QUESTIONS, k)
         assert len(found) == len(QUESTIONS)

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "ragft"
 LAYERS = [
     ["errors", "types"],
     ["files"],
-    ["text", "numbers", "privacy", "threads", "meter", "registry", "strict", "store", "answerlog"],
+    ["text", "numbers", "privacy", "threads", "meter", "registry", "strict", "store", "answerlog", "recipe"],
     [
         "domain",
         "chunking",
@@ -124,6 +124,7 @@ TENSORS = (
     "measuring",
     "leaks",
     "retrieval/dense",
+    "retrieval/stages",
 )
 
 

@@ -73,6 +73,11 @@ def test_packaged_model_of_the_wrong_kind_is_refused(name, use, said):
         ({"architectures": ["GPT2LMHeadModel"]}, "generator", ""),
         ({"architectures": ["Gemma3ForConditionalGeneration"]}, "generator", ""),
         ({"architectures": ["BertModel"]}, "embedder", ""),
+        ({"architectures": ["BertForSequenceClassification"]}, "reranker", ""),
+        ({"architectures": ["BertForSequenceClassification"]}, "embedder", "an embedder is needed.*this one may belong under `reranker:`"),
+        ({"architectures": ["BertModel"]}, "reranker", r"a cross-encoder .* is needed. Set another reranker; this one may belong under `embedder:`"),
+        ({"architectures": ["LlamaForCausalLM"]}, "reranker", "this one may belong under `model:`"),
+        ({}, "reranker", ""),
         ({}, "generator", ""),
         ({}, "embedder", ""),
     ],
@@ -93,6 +98,11 @@ def test_embedder_made_from_a_language_model_is_an_embedder(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     (tmp_path / "modules.json").write_text("[]")
     assert locate(str(tmp_path), "embedder").path == tmp_path
+
+
+def test_reranker_that_is_not_there():
+    with pytest.raises(MissingError, match=r"reranker 'nothing' is not there\. Give a folder with safetensors weights or a hub id"):
+        find_model("nothing", "reranker")
 
 
 def test_gguf_file_is_no_embedder(tmp_path):

@@ -31,7 +31,7 @@ def test_a_metric_is_one_decorated_function(clean):
 
 
 def test_unknown_name_lists_what_is_known():
-    with pytest.raises(InputError, match=r"unknown retriever 'xyz'\. Known: bm25, dense, hybrid, oracle\."):
+    with pytest.raises(InputError, match=r"unknown retriever 'xyz'\. Known: bm25, dense, hybrid, langchain, long-context, oracle, rrf\."):
         registry.lookup("retriever", "xyz")
     with pytest.raises(InputError, match="Did you mean 'hybrid'"):
         registry.lookup("retriever", "hybird")

@@ -12,12 +12,12 @@ import pytest
 from ragft import manifest, scoring
 from ragft.context import adapter_name
 from ragft.decide import VERDICTS
-from ragft.errors import BusyError, InputError, MismatchError
+from ragft.errors import BusyError, InputError, MismatchError, MissingError
 from ragft.facts import arm_facts
 from ragft.settings import ArmSettings
 from ragft.store import file_sha256, read_json, read_jsonl_as
 from ragft.study import load_result, prepare, run
-from ragft.types import OUTCOMES, Answer
+from ragft.types import OUTCOMES, Answer, Chunk
 from ragft.units import LATENCY_QUESTIONS, plan_units
 
 ARMS = ["base", "oracle", "rag", "lora", "rag+lora", "raft"]
@@ -280,6 +280,14 @@ def test_limit_asks_fewer_questions_of_all_documents(tiny_study, tmp_path):
         ({"rag": {"retriever": "bm25"}, "x": {"retriever": "dense"}}, "needs an embedder"),
         ({"rag": {"retriever": "bm25"}, "x": {"tuning": "lora", "format": "raft", "retriever": "bm25"}}, "evidence on training questions"),
         ({"rag": {"retriever": "bm25"}, "oracle": {"retriever": "oracle"}}, "evidence on test questions"),
+        ({"rag": {"retriever": "bm25 + mmr"}}, "arm 'rag': retriever 'bm25 \\+ mmr' needs an embedder"),
+        ({"rag": {"retriever": "bm25 + rerank"}}, "arm 'rag': retriever 'bm25 \\+ rerank' needs a reranker"),
+        ({"rag": {"retriever": "bm25 + neighbours reach=0"}}, "arm 'rag': option reach of neighbours must be at least 1"),
+        ({"rag": {"retriever": {"langchain": "nowhere_at_all:x"}}}, "arm 'rag': 'nowhere_at_all:x': there is no Python module nowhere_at_all"),
+        ({"rag": {"retriever": {"langchain": "json:nothing"}}}, "arm 'rag': 'json:nothing': json has no nothing"),
+        ({"rag": {"retriever": {"langchain": "json"}}}, "write where it is as module:name"),
+        ({"rag": {"retriever": {"langchain": "json:__name__"}}}, "arm 'rag': a str is no LangChain retriever, vector store or Runnable"),
+        ({"rag": {"retriever": "bm25"}, "x": {"retriever": "long-context"}}, "the whole corpus takes [0-9]+ tokens, and context_tokens allows 96"),
     ],
 )
 def test_what_an_arm_lacks_is_said_before_anything_starts(tiny_study, domain_folder, tmp_path, arms, message):
@@ -290,8 +298,32 @@ def test_what_an_arm_lacks_is_said_before_anything_starts(tiny_study, domain_fol
     bare = [{k: v for k, v in line.items() if k != "evidence"} | {"document": "faq.html"} for line in question_lines()]
     write_domain(domain_folder, lines=bare)
     study = Study.model_validate({**tiny_study.model_dump(), "arms": arms, "embedder": None})
-    with pytest.raises(InputError, match=message):
+    with pytest.raises((InputError, MissingError), match=message):
         prepare(study, tmp_path)
+
+
+def test_every_stage_in_a_study(tiny_study, tiny_embedder, tiny_reranker, tmp_path):
+    """From study.yaml to passages in the prompts: what each line finds is what the arm shows."""
+    from ragft.settings import Study
+
+    lines = {
+        "rag": "hybrid",
+        "share": "hybrid dense_share=0.9",
+        "all": "hybrid + multi-query queries=2 + hyde + rerank depth=5 + mmr depth=4 + neighbours",
+        "whole": "long-context",
+    }
+    arms = {name: {"retriever": line} for name, line in lines.items()}
+    changes = {"arms": arms, "embedder": str(tiny_embedder), "reranker": str(tiny_reranker), "context_tokens": 400}
+    result = run(Study.model_validate({**tiny_study.model_dump(), **changes}), tmp_path)
+    folder = result.run.folder
+    assert {name: read_json(folder / "arms" / name / "arm.json")["retriever"] for name in lines} == lines
+    manifest = read_json(folder / "manifest.json")
+    assert manifest["reranker"]["name"] == str(tiny_reranker) and len(manifest["reranker"]["sha256"]) == 64
+    shown = {name: [answer.hits for answer in read_jsonl_as(Answer, folder / "arms" / name / "seed-0" / "answers.jsonl")] for name in lines}
+    chunks = [chunk.id for chunk in read_jsonl_as(Chunk, next((folder / "artifacts").glob("index-*")) / "chunks.jsonl")]
+    assert all([hit.chunk.id for hit in hits] == chunks for hits in shown["whole"])
+    assert shown["rag"] != shown["share"] != shown["all"]
+    assert all(0 < len(hits) <= 2 for hits in shown["all"])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ragft.types import Chunk, Evidence, Hit, Question
+from ragft.types import Chunk, Evidence, Hit, Prompt, Question
 
 
 class Retriever(Protocol):
@@ -27,6 +27,9 @@ class RetrieverParts:
     vectors: np.ndarray | None = None  # (chunks, dimensions) float32, unit length; None: the study has no embedder
     embed: Callable[[Sequence[str]], np.ndarray] | None = None  # texts -> unit vectors of the same embedder
     evidence: Mapping[str, tuple[Evidence, ...]] | None = None  # by question id; the study hands it to `oracle` only
+    language: str = "en"
+    write: Callable[[Sequence[Prompt]], list[str]] | None = None  # prompts -> texts, by the study's untuned model
+    relevance: Callable[[Sequence[tuple[str, str]]], np.ndarray] | None = None  # (question, passage) -> (pairs,), higher is better; the reranker
 
 
 def ranked(chunks: Sequence[Chunk], scored: Sequence[tuple[int, float]]) -> tuple[Hit, ...]:

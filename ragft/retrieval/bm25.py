@@ -16,9 +16,9 @@ from ragft.types import Chunk, Hit, Question
 class Bm25:
     """Scores every chunk by the question's terms; a chunk that shares none is never a hit."""
 
-    def __init__(self, chunks: Sequence[Chunk]):
+    def __init__(self, chunks: Sequence[Chunk], k1: float, b: float):
         self._chunks = chunks
-        self._index = bm25s.BM25(method="lucene")
+        self._index = bm25s.BM25(method="lucene", k1=k1, b=b)
         # an empty vocabulary breaks the index: a term no question can hold stands for it
         self._index.index([search_terms(passage(chunk)) or ["\x00"] for chunk in chunks], show_progress=False)
 
@@ -33,5 +33,5 @@ class Bm25:
 
 
 @retriever("bm25", "lexical search; needs no embedder, strong on names, codes and numbers")
-def bm25(parts: RetrieverParts) -> Bm25:
-    return Bm25(parts.chunks)
+def bm25(parts: RetrieverParts, k1: float = 1.5, b: float = 0.75) -> Bm25:
+    return Bm25(parts.chunks, k1, b)

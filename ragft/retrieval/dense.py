@@ -50,7 +50,7 @@ class Dense:
         return [ranked(self._chunks, list(zip(row.tolist(), found.tolist(), strict=True))) for row, found in zip(numbers, scores, strict=True)]
 
 
-@retriever("dense", "search by meaning with the study's embedder")
+@retriever("dense", "search by meaning with the study's embedder", needs=["embedder"])
 def dense(parts: RetrieverParts) -> Dense:
     if parts.vectors is None or parts.embed is None:
         raise InputError("the dense retriever needs an embedder: set embedder in the study, or use retriever: bm25.")

@@ -1,27 +1,25 @@
 """LangChain's retrievers and ragft's, each as the other: any LangChain retriever in a study, ragft's in any LangChain chain.
 
-A LangChain retriever becomes one that a study can name by a plugin, in a package with the entry point `ragft`:
+    arms:
+      rag: {retriever: {langchain: "our_search:retriever"}}
 
-    from ragft.registry import retriever
-    from ragft.retrieval.langchain import FromLangChain
-
-    @retriever("ours", "the retriever we run in production")
-    def ours(parts):
-        return FromLangChain(our_store.as_retriever(search_kwargs={"k": 8}), parts.chunks)
-
-and `rag: {retriever: ours}` in study.yaml. How many Documents it gives is its own setting: give it at least the study's
-k. What is in its store does not count among a run's inputs: register it under another name when the store changes.
+takes `retriever` of our_search.py, beside the study or installed: a LangChain retriever, vector store or any Runnable from a
+question to Documents, or a function without arguments that makes one. A vector store is asked for as many Documents as are
+needed; how many the others give is their own setting: at least the study's k. What is in a store does not count among a run's
+inputs: take another attribute's name when it changes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import Runnable
+from langchain_core.vectorstores import VectorStore
 
 from ragft.chunking import overlap
 from ragft.errors import InputError
@@ -36,8 +34,8 @@ class FromLangChain:
     with, from `start_index` on, as LangChain's loaders and splitters write them; without them, the first place of all.
     """
 
-    def __init__(self, retriever: BaseRetriever, chunks: Sequence[Chunk]):
-        self._retriever, self._chunks, self._texts = retriever, chunks, _texts(chunks)
+    def __init__(self, source: Any, chunks: Sequence[Chunk]):
+        self._find, self._chunks, self._texts = _finder(source), chunks, _texts(chunks)
         self._known: dict[tuple[str, str, int], list[int]] = {}  # the chunks of Documents met before
 
     def search(self, questions: Sequence[Question], k: int) -> list[tuple[Hit, ...]]:
@@ -45,7 +43,7 @@ class FromLangChain:
         return [self._one(question, k) for question in questions]
 
     def _one(self, question: Question, k: int) -> tuple[Hit, ...]:
-        numbers = dict.fromkeys(number for document in self._retriever.invoke(question.text) for number in self._covered(document))
+        numbers = dict.fromkeys(number for document in self._find(question.text, k) for number in self._covered(document))
         return ranked(self._chunks, [(number, 1 / rank) for rank, number in enumerate(list(numbers)[:k], start=1)])
 
     def _covered(self, document: Document) -> list[int]:
@@ -72,6 +70,21 @@ class FromLangChain:
             if found := pattern.search(self._texts[name], first):
                 return Span(name, *found.span())
         return None
+
+
+def _finder(source: Any) -> Callable[[str, int], list[Document]]:
+    """(question, number of Documents) -> Documents. Raises InputError for what is nothing of LangChain's that finds."""
+    if isinstance(source, VectorStore):
+        return lambda question, k: source.similarity_search(question, k=k)
+    if isinstance(source, Runnable):
+        return lambda question, k: _documents(source.invoke(question))
+    raise InputError(f"a {type(source).__name__} is no LangChain retriever, vector store or Runnable. Name one, or a function that makes one.")
+
+
+def _documents(found: Any) -> list[Document]:
+    if not isinstance(found, list) or not all(isinstance(document, Document) for document in found):
+        raise InputError(f"the LangChain Runnable gave a {type(found).__name__}, not a list of Documents. Take the part of it that retrieves.")
+    return found
 
 
 def _texts(chunks: Sequence[Chunk]) -> dict[str, str]:

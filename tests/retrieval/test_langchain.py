@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+
 import pytest
 from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import RunnableLambda
+from langchain_core.vectorstores import InMemoryVectorStore
+from langchain_qdrant import QdrantVectorStore
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 from ragft import registry
+from ragft.build import make_retriever
 from ragft.chunking import chunk_documents
 from ragft.errors import InputError
 from ragft.retrieval.base import RetrieverParts
@@ -108,6 +116,87 @@ def test_there_and_back_gives_the_same_hits():
     back = FromLangChain(LangChainRetriever(retriever=bm25, k=4), CHUNKS).search(asked, 4)
     assert [[h.chunk for h in one] for one in back] == [[h.chunk for h in one] for one in bm25.search(asked, 4)]
     assert len(back[0]) == 4
+
+
+# ── named in a study: langchain module:name ──────────────────────────────────────────────────────────────────────────
+
+
+class Letters(Embeddings):
+    """How often each letter occurs: a real, if poor, embedding."""
+
+    def embed_query(self, text: str) -> list[float]:
+        return [text.lower().count(letter) + 1e-3 for letter in "abcdefghijklmnopqrstuvwxyz"]
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [self.embed_query(text) for text in texts]
+
+
+def find(line: str, *questions: str, k: int = 2) -> list[list[str]]:
+    found = make_retriever(line, RetrieverParts(CHUNKS)).search([Question(f"q{n}", text) for n, text in enumerate(questions)], k)
+    return [[hit.chunk.text for hit in hits] for hits in found]
+
+
+@pytest.fixture
+def team(monkeypatch, tmp_path):
+    """A team's own module in the folder where ragft is started."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    (tmp_path / "team_search.py").write_text("")
+    importlib.invalidate_caches()
+    yield importlib.import_module("team_search")
+    del sys.modules["team_search"]
+
+
+PIECES = [page(text, source=name) for name, text in TEXTS.items()]
+
+
+def test_a_server_backed_vector_store(team):
+    """Qdrant, in its embedded mode: the store itself is asked for k, so that a later stage can ask for more."""
+    store = QdrantVectorStore.from_documents(
+        [page(c.text, source=c.span.document) for c in CHUNKS], Letters(), location=":memory:", collection_name="c"
+    )
+    team.store = store
+    expected = [[d.page_content for d in store.similarity_search(text, k=3)] for text in ("brass hose", "12 kg")]
+    assert find("langchain team_search:store", "brass hose", "12 kg", k=3) == expected
+    assert expected[0][0] == "The hose is of brass."
+
+
+def test_a_store_that_a_function_opens(team):
+    team.opened = 0
+
+    def open_store():
+        team.opened += 1
+        return InMemoryVectorStore.from_documents(PIECES, Letters())
+
+    team.open_store = open_store
+    assert find("langchain team_search:open_store", "员工有二十七天假期", k=9)
+    assert team.opened == 1
+
+
+def test_a_runnable_chain_that_ends_in_documents(team):
+    team.chain = RunnableLambda(str.upper) | RunnableLambda(lambda text: [page("It weighs 12 kg.")] if "KG" in text else [])
+    assert find("langchain team_search:chain", "12 kg", "bar") == [["It weighs 12 kg."], []]
+    assert find("langchain team_search:chain + neighbours", "12 kg", k=9) == [["It weighs 12 kg.", "Check the seal."]]
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        (RunnableLambda(lambda text: "an answer"), "gave a str, not a list of Documents"),
+        (RunnableLambda(lambda text: ["text"]), "gave a list, not a list of Documents"),
+        (lambda: "no store", "a str is no LangChain retriever, vector store or Runnable"),
+    ],
+)
+def test_what_is_no_retriever(team, what, why):
+    team.what = what
+    with pytest.raises(InputError, match=why):
+        find("langchain team_search:what", "pump")
+
+
+def test_a_module_that_lacks_another_says_so_itself(team, tmp_path):
+    (tmp_path / "broken_search.py").write_text("import a_package_that_is_not_there\n")
+    with pytest.raises(ModuleNotFoundError, match="a_package_that_is_not_there"):
+        find("langchain broken_search:x", "pump")
 
 
 def test_a_plugin_registers_one(monkeypatch):

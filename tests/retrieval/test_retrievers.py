@@ -75,7 +75,7 @@ def test_dense_ranks_by_cosine():
     assert registry.lookup("retriever", "dense").make(compass()).search([], 3) == []
 
 
-@pytest.mark.parametrize("name", ["dense", "hybrid"])
+@pytest.mark.parametrize("name", ["dense", "hybrid", "rrf"])
 def test_without_an_embedder(name):
     with pytest.raises(InputError, match="needs an embedder: set embedder"):
         registry.lookup("retriever", name).make(RetrieverParts(PUMPS))
@@ -95,8 +95,13 @@ def test_reciprocal_rank_fusion_by_hand():
     assert fuse([[], []], 3) == ()
 
 
-def test_hybrid_fuses_both():
-    assert find("hybrid", compass(), "north", k=3) == [["c0", "c2", "c1"]]  # first in both; then dense alone
+@pytest.mark.parametrize("name", ["hybrid", "rrf"])
+def test_both_searches_count(name):
+    assert find(name, compass(), "north", k=3) == [["c0", "c2", "c1"]]  # first in both; then dense alone
+
+
+def test_the_whole_corpus_whatever_is_asked():
+    assert find("long-context", RetrieverParts(PUMPS), "pump", "zebra", k=1) == [["c0", "c1", "c2", "c3"]] * 2
 
 
 def evidence(*spans: tuple[str, int, int]) -> tuple[Evidence, ...]:
