@@ -23,6 +23,7 @@ from ragft import registry
 from ragft.errors import InputError, unknown
 
 AUTO = "auto"  # what the index, or a search, chooses on dev questions
+ORACLE = "oracle"  # the ceiling, by whose name an arm is known not to be one that could be deployed
 PLUS = "+"
 Scalar = str | int | float | bool
 
@@ -60,7 +61,10 @@ def steps_of(text: str) -> tuple[Step, ...]:
             groups[-1].append(word)
     if not all(groups):
         raise InputError(f"retriever '{text}': write a retriever, then stages, with + between them, such as: hybrid + rerank")
-    return tuple(_step(group, "stage" if place else "retriever") for place, group in enumerate(groups))
+    found = tuple(_step(group, "stage" if place else "retriever") for place, group in enumerate(groups))
+    if found[0].name == ORACLE and len(found) > 1:
+        raise InputError(f"retriever '{text}': {ORACLE} hands out the gold passages and nothing else; it takes no stages.")
+    return found
 
 
 def _step(words: list[str], kind: str) -> Step:

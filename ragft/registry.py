@@ -36,7 +36,7 @@ BUILTIN = {
     "stage": ("ragft.retrieval.stages", "ragft.retrieval.expand"),
     "tuning": ("ragft.tuning.methods",),
     "format": ("ragft.tuning.formats",),
-    "metric": ("ragft.metrics.answer", "ragft.metrics.retrieval"),
+    "metric": ("ragft.metrics.answer", "ragft.metrics.retrieval", "ragft.metrics.grounding"),
 }
 
 
@@ -135,7 +135,8 @@ def is_control(form: str | None) -> bool:
 def metric(name: str, summary: str, *, of: str = "answer", score: bool = True) -> Callable[[F], F]:
     """Register a per-question metric: a function (Answer, Gold) -> float | None. None = not applicable, never zero.
 
-    `score`: in [0, 1] and better when higher, so that a study may be decided by it; `of`: "answer" or "retrieval".
+    `score`: in [0, 1] and better when higher, so that a study may be decided by it; `of`: "answer", "retrieval", or "grounding",
+    which is a function (Answer, Gold, documents) and is handed the corpus' texts by document id, as far as the run has them.
     """
     return _register("metric", name, summary, of=of, score=score and of == "answer")
 

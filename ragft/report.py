@@ -220,7 +220,7 @@ def _slices(found: Comparison) -> dict[str, dict[str, dict[str, SliceRow]]]:
 def _retrieval_view(m: Material, arm: Arm) -> dict[str, Any]:
     """Retrieval does not depend on the training seed, so one seed says it all."""
     part = m.frame[(m.frame["arm"] == arm.name) & (m.frame["seed"] == arm.seeds[0])]
-    means = {name: _mean(part, name) for name in ("recall@k", "mrr", "ndcg@k")}
+    means = {name: _mean(part, name) for name in ("recall@k", "precision@k", "mrr", "map", "ndcg@k", "sufficiency")}
     return {"arm": arm, "n": int(part["recall@k"].notna().sum()), **means}
 
 

@@ -15,7 +15,7 @@ from ragft.dose import dose_of, recipe_of
 from ragft.errors import InputError, MismatchError, MissingError
 from ragft.scoretable import applies
 from ragft.store import Run, fingerprint, read_json, read_jsonl_as, write_jsonl
-from ragft.types import Answer, Gold
+from ragft.types import Answer, Chunk, Gold
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ def score_run(run: Run) -> None:
     """
     gold = {g.id: g for g in read_gold(run)}
     metrics = registry.entries("metric")
-    found = finished(run)
+    found, documents = finished(run), _documents(run)
     if not found:
         raise MissingError(f"{run.folder}: no arm has answered all questions yet. Finish the run first: ragft run")
     for name, seed in found:
@@ -38,7 +38,7 @@ def score_run(run: Run) -> None:
         if absent:
             raise MissingError(f"{folder / 'answers.jsonl'}: no answer to {len(absent)} questions, such as '{absent[0]}'. Run the study again.")
         _keep_known(folder / "scores.jsonl", metrics)
-        write_jsonl(folder / "scores.jsonl", [_scored(answers[key], gold[key], metrics) for key in gold])
+        write_jsonl(folder / "scores.jsonl", [_scored(answers[key], gold[key], metrics, documents) for key in gold])
 
 
 def _keep_known(path: Path, metrics: Mapping[str, registry.Entry]) -> None:
@@ -52,8 +52,18 @@ def _keep_known(path: Path, metrics: Mapping[str, registry.Entry]) -> None:
         raise InputError(f"{path}: it holds the metric '{min(lost)}', which is not registered now. Import the plugin first, or delete the file.")
 
 
-def _scored(answer: Answer, gold: Gold, metrics: Mapping[str, registry.Entry]) -> dict[str, Any]:
-    values = {name: entry.make(answer, gold) for name, entry in metrics.items()}
+def _documents(run: Run) -> dict[str, str]:
+    """The corpus' texts by document, as far as the run has them: put together from its chunks, so that white space may differ."""
+    texts: dict[str, list[str]] = {}
+    for path in sorted(run.folder.glob("artifacts/index-*/chunks.jsonl"))[:1]:
+        for chunk in read_jsonl_as(Chunk, path):
+            texts.setdefault(chunk.span.document, [chunk.heading]).append(chunk.text)
+    return {name: "\n".join(parts) for name, parts in texts.items()}
+
+
+def _scored(answer: Answer, gold: Gold, metrics: Mapping[str, registry.Entry], documents: Mapping[str, str]) -> dict[str, Any]:
+    more = {"grounding": (documents,)}
+    values = {name: entry.make(answer, gold, *more.get(entry.facts["of"], ())) for name, entry in metrics.items()}
     # the prompt's hash: arms that should differ in their weights only are checked to have been asked the same
     return {"question": answer.question, "outcome": answer.outcome, "prompt": fingerprint(answer.prompt), "batch": answer.batch, **values}
 

@@ -183,7 +183,7 @@ def scores_json(run: Run) -> list[dict[str, Any]]:
 
 def scores_text(run: Run) -> str:
     rows = scores_json(run)
-    shown = ["match", "exact_match", "token_f1", "abstained", "recall@k", "mrr", "ndcg@k"]
+    shown = ["match", "exact_match", "token_f1", "abstained", "recall@k", "sufficiency", "groundedness"]
     body = [[row["arm"], str(row["seed"]), *(NONE if row[m] is None else f"{row[m]:.3f}" for m in shown)] for row in rows]
     return table(["arm", "seed", *shown], body, right=range(1, 9))
 

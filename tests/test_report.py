@@ -247,7 +247,7 @@ def test_not_applicable_is_a_dash_not_a_zero(tmp_path):
     cells = next(line for line in made.markdown.splitlines() if line.startswith("| rag ")).split("|")
     assert [cells[i].strip() for i in (6, 8)] == ["–", "–"]  # by seed, false answers
     assert "because none of the questions is unanswerable" in made.page.text
-    assert re.search(r"rag bm25 3 – – – 0 ", made.page.text)  # recall, MRR, nDCG over 0 questions
+    assert re.search(r"rag bm25 3 – [\d.]+ % – – – – 0 ", made.page.text)  # recall, sufficiency, precision, MRR, MAP, nDCG over 0 questions
     for words in ("no arm of this study is fine-tuned", "This study does not have all four"):
         assert words in made.page.text
 

@@ -1,4 +1,4 @@
-"""Metrics of a ranking against the evidence: recall@k, MRR and nDCG@k, with trec_eval's values (binary relevance).
+"""Metrics of a ranking against the evidence: recall@k, precision@k, MRR, MAP and nDCG@k, with trec_eval's values (binary relevance).
 
 What a ranking is scored on are *pieces* of evidence: a piece is found at the first rank whose chunk holds it. Where
 every piece is held by one chunk, which is the usual case, this is trec_eval on chunks.
@@ -43,10 +43,33 @@ def ndcg_at(ranks: Sequence[int | None], k: int) -> float:
     return min(1.0, gain / best) if best else 0.0
 
 
+def average_precision(ranks: Sequence[int | None]) -> float:
+    """The mean over all pieces of the precision at the rank where each was found, 0 for one that was not; in [0, 1].
+
+    Precision counts passages: two pieces in one passage are one there.
+    """
+    found = sorted(rank for rank in ranks if rank is not None)
+    return sum(len(set(found[: number + 1])) / rank for number, rank in enumerate(found)) / len(ranks)
+
+
 @metric("recall@k", "share of the evidence among the passages that the model was shown", of="retrieval")
 def recall(answer: Answer, gold: Gold) -> float | None:
     ranks = found_ranks(answer, gold)
     return None if ranks is None else recall_at(ranks, len(answer.hits or ()))
+
+
+@metric("precision@k", "share of the passages that the model was shown which hold evidence", of="retrieval")
+def precision(answer: Answer, gold: Gold) -> float | None:
+    if found_ranks(answer, gold) is None or answer.hits is None:
+        return None
+    holding = relevant_chunks([hit.chunk for hit in answer.hits], gold.evidence)
+    return len(frozenset().union(*holding)) / len(answer.hits) if answer.hits else 0.0
+
+
+@metric("map", "precision at the rank of each piece of evidence, averaged; the mean over questions is MAP", of="retrieval")
+def mean_average_precision(answer: Answer, gold: Gold) -> float | None:
+    ranks = found_ranks(answer, gold)
+    return None if ranks is None else average_precision(ranks)
 
 
 @metric("mrr", "1 / rank of the first passage with evidence", of="retrieval")

@@ -1,0 +1,129 @@
+"""Every retriever on public data sets: how often the first passage is from the document that answers.
+
+    python pipelines/compare_retrievers.py DATA [--chunk-tokens 256] [--table]
+
+DATA is a folder with the data sets as their authors publish them, those that are there: xquad/xquad.en.json and xquad.zh.json,
+cmrc2018-trial/cmrc2018_trial.json, pubmedqa/ori_pqal.json, product-docs/anthropic_docs.json with docs_evaluation_dataset.json.
+Two cores, about 6 minutes. Prints JSON, or with --table the Markdown table of docs/retrieval.md: recall@1 and recall@5 on the gold
+document, over all questions but the dev questions, on which `auto` chose its retriever and which no figure includes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ragft.privacy import keep_private
+from ragft.threads import wait_briefly
+
+LINES = (
+    "auto",
+    "hybrid",
+    "hybrid dense_share=0.7",
+    "rrf",
+    "bm25",
+    "bm25 k1=0.9 b=0.4",
+    "dense",
+    "hybrid + mmr",
+    "hybrid + neighbours",
+)
+DEPTHS = (1, 5)
+SETS = {
+    "XQuAD English": ("squad", "xquad/xquad.en.json"),
+    "XQuAD Chinese": ("squad", "xquad/xquad.zh.json"),
+    "CMRC 2018 trial": ("squad", "cmrc2018-trial/cmrc2018_trial.json"),
+    "PubMedQA": ("pubmedqa", "pubmedqa/ori_pqal.json"),
+    "product-docs": ("sections", "product-docs/anthropic_docs.json"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--chunk-tokens", type=int, default=256)
+    parser.add_argument("--table", action="store_true", help="print the Markdown table instead of JSON")
+    arguments = parser.parse_args()
+    keep_private()
+    wait_briefly()
+    found = {
+        name: measured(kind, arguments.data / file, arguments.chunk_tokens)
+        for name, (kind, file) in SETS.items()
+        if (arguments.data / file).is_file()
+    }
+    if not found:
+        raise SystemExit(f"{arguments.data}: none of the data sets is there. It needs one of: {', '.join(file for _, file in SETS.values())}")
+    print(table(found) if arguments.table else json.dumps({"chunk_tokens": arguments.chunk_tokens, "sets": found}, indent=1))
+
+
+def measured(kind: str, file: Path, chunk_tokens: int) -> dict[str, Any]:
+    """Shares of the data set's questions whose gold document is among the first passages, by retriever and depth."""
+    from ragft.build import IndexPlan, build_index, make_retriever, open_index, resolve_retriever
+    from ragft.domain import load_domain
+    from ragft.domain.importers import import_data
+    from ragft.models import find_model
+
+    model, embedder = find_model("smollm2-135m-instruct", "generator"), find_model("all-minilm-l6-v2", "embedder")
+    with tempfile.TemporaryDirectory() as root:
+        folder, index = Path(root, "domain"), Path(root, "index")
+        index.mkdir()
+        if kind == "sections":
+            import_sections(file, folder)
+        else:
+            import_data(kind, file, folder)
+        domain = load_domain(folder)
+        build_index(IndexPlan(domain, model, embedder, chunk_tokens, 0, DEPTHS[0]), index)
+        parts = open_index(index, str(file), embedder)
+        asked = [pair for split in ("train", "test") for pair in domain.split(split) if pair[1].evidence]
+        golds = [{span.document for piece in gold.evidence for span in piece.spans} for _, gold in asked]
+        found = {"documents": len(domain.documents), "chunks": len(parts.chunks), "questions": len(asked), "auto": resolve_retriever("auto", index)}
+        shares = {}
+        for line in LINES:
+            hits = make_retriever(resolve_retriever(line, index), parts).search([question for question, _ in asked], max(DEPTHS))
+            documents = [[hit.chunk.span.document for hit in one] for one in hits]
+            shares[line] = {f"recall@{depth}": share(documents, golds, depth) for depth in DEPTHS}
+        return {**found, "shares": shares}
+
+
+def share(documents: Sequence[Sequence[str]], golds: Sequence[set[str]], depth: int) -> float:
+    return sum(not gold.isdisjoint(found[:depth]) for found, gold in zip(documents, golds, strict=True)) / len(golds)
+
+
+def import_sections(file: Path, folder: Path) -> None:
+    """Sections of a documentation and questions that name those which answer, any of which is enough."""
+    sections = json.loads(file.read_text(encoding="utf-8"))
+    asked = json.loads((file.parent / "docs_evaluation_dataset.json").read_text(encoding="utf-8"))
+    names = {section["chunk_link"]: f"s{number:03}.txt" for number, section in enumerate(sections)}
+    (folder / "corpus").mkdir(parents=True)
+    for section in sections:
+        (folder / "corpus" / names[section["chunk_link"]]).write_text(section["text"], encoding="utf-8")
+    lines = [
+        {
+            "id": one["id"],
+            "question": one["question"],
+            "answers": [one["correct_answer"]],
+            "evidence": [[{"document": names[link]} for link in one["correct_chunks"]]],
+            "split": "dev" if number % 5 == 0 else "test",
+        }
+        for number, one in enumerate(asked)
+    ]
+    (folder / "questions.jsonl").write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+
+
+def table(found: dict[str, dict[str, Any]]) -> str:
+    rows = [["retriever", *found], ["---", *("--:" for _ in found)]]
+    rows += [[f"`{line}`", *(cell(one["shares"][line]) for one in found.values())] for line in LINES]
+    rows += [["`auto` chose", *(f"`{one['auto']}`" for one in found.values())]]
+    rows += [[what, *(f"{one[what]:,}" for one in found.values())] for what in ("documents", "chunks", "questions")]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def cell(shares: dict[str, float]) -> str:
+    return " / ".join(f"{100 * value:.1f}" for value in shares.values())
+
+
+if __name__ == "__main__":
+    main()
