@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ragft.generation import Generator
 from ragft.metrics.answer import is_abstention
-from ragft.prompts import closed_book, fit_passages, open_book
+from ragft.prompts import DEFAULT, Style, closed_book, fit_passages, open_book
 from ragft.retrieval.base import Retriever
 from ragft.types import Answer, Completion, Hit, Outcome, Prompt, Question
 
@@ -53,6 +53,7 @@ class Composed:
     context_tokens: int
     language: str
     batch_size: int
+    style: Style = DEFAULT
 
     def prepare(self, questions: Sequence[Question]) -> list[Batch]:
         """Batches of prompts of similar length, longest first, so that memory peaks early; prompts with the same first passage together.
@@ -77,9 +78,9 @@ class Composed:
 
     def _prompts(self, questions: Sequence[Question]) -> tuple[list[tuple[Hit, ...] | None], list[Prompt]]:
         if self.retriever is None:
-            return [None] * len(questions), [closed_book(q.text, self.language) for q in questions]
+            return [None] * len(questions), [closed_book(q.text, self.language, self.style) for q in questions]
         found = [self._fit(hits) for hits in self.retriever.search(questions, self.k)]
-        prompts = [open_book(q.text, [h.chunk for h in hits], self.language) for q, hits in zip(questions, found, strict=True)]
+        prompts = [open_book(q.text, [h.chunk for h in hits], self.language, self.style) for q, hits in zip(questions, found, strict=True)]
         return list(found), prompts
 
     def _fit(self, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from ragft import numbers, registry
 from ragft.material import Arm, Material
 from ragft.models import PACKAGED, is_hub_id
-from ragft.prompts import Tokenizer, open_book, passage, render
+from ragft.prompts import Style, Tokenizer, open_book, passage, render
 from ragft.prompts import closed_book as closed
 from ragft.store import read_json
 from ragft.types import Chunk, Prompt, Span
@@ -43,14 +43,14 @@ class Made:
     generation: Mapping[str, Any]  # what transformers' GenerationConfig takes, to answer as the arm did
 
 
-def exact_prompt(language: str, passages: bool, tokenizer: Tokenizer) -> str:
+def exact_prompt(language: str, passages: bool, tokenizer: Tokenizer, style: Style) -> str:
     """The prompt of the arm with {question} and {passages} where they stand."""
-    return render(_open_prompt(language) if passages else closed("{question}", language), tokenizer)
+    return render(_open_prompt(language, style) if passages else closed("{question}", language, style), tokenizer)
 
 
-def _open_prompt(language: str) -> Prompt:
+def _open_prompt(language: str, style: Style) -> Prompt:
     mark = Chunk("", Span("", 0, 0), "{text}", "{heading}")
-    prompt = open_book("{question}", [mark], language)
+    prompt = open_book("{question}", [mark], language, style)
     return Prompt(prompt.system, prompt.user.replace(f"[1] {passage(mark)}", "{passages}"))
 
 

@@ -120,6 +120,7 @@ def adapter_plan(context: Context, arm: ArmSettings, seed: int) -> AdapterPlan:
         train_tokens=study.train_tokens,
         train_batch_size=study.train_batch_size,
         seed=seed,
+        style=study.prompt,
     )
 
 

@@ -157,7 +157,7 @@ def _write(m: Material, arm: Arm, seed: int, form: Form, adapter: Path, base: Mo
         form=form,
         merged=form == "transformers" and not whole,
         peft_type=read_json(draft / PEFT_CONFIG)["peft_type"] if form == "peft" else None,
-        prompt=exact_prompt(m.manifest["data"]["language"], arm.retriever is not None, tokenizer),
+        prompt=exact_prompt(m.manifest["data"]["language"], arm.retriever is not None, tokenizer, m.study.prompt),
         special_tokens=tokenizer.chat_template is None,
         generation=generation,
     )

@@ -13,7 +13,7 @@ from ragft.build import Asked, Progress, make_retriever, resolve_retriever, toke
 from ragft.chunking import relevant_chunks
 from ragft.domain import Domain, load_domain
 from ragft.models import Model
-from ragft.prompts import closed_book, fit_passages, open_book
+from ragft.prompts import DEFAULT, Style, closed_book, fit_passages, open_book
 from ragft.retrieval.base import RetrieverParts
 from ragft.tuning.formats import TrainingData, target
 from ragft.types import Chunk, Dtype, Evidence, Example, FitReport, Forecast, Gold, Question
@@ -40,6 +40,7 @@ class AdapterPlan:
     train_batch_size: int
     seed: int
     dtype: Dtype = "float32"  # of the base's weights while training
+    style: Style = DEFAULT  # how the arm is asked
 
     @property
     def passages(self) -> bool:
@@ -59,6 +60,7 @@ class AdapterPlan:
             "model": self.model.sha256,
             "method": [self.tuning, sorted(self.options)],
             "format": [self.format, options, *([self.retriever, self.k, self.context_tokens] if self.passages else [])],
+            "prompt": self.style.model_dump(),
             "index": index_sha256,
             "training": [self.learning_rate, self.train_tokens, self.train_batch_size, self.seed, self.dtype],
         }
@@ -69,6 +71,7 @@ class AdapterPlan:
             questions=questions,
             chunks=chunks,
             language=self.domain.language,
+            style=self.style,
             seed=self.seed,
             k=self.k,
             fit=partial(fit_passages, budget=self.context_tokens, count_tokens=token_counter(self.model)),
@@ -128,17 +131,17 @@ def _dev_examples(plan: AdapterPlan, index: Path, parts: RetrieverParts) -> list
     """Dev questions as the arm will be asked them, with their answers: what the loss while training is watched on."""
     dev, language = plan.domain.sample("dev", DEV_EXAMPLES), plan.domain.language
     if not plan.passages:
-        return closed_book_examples(dev, language)
+        return closed_book_examples(dev, language, plan.style)
     fit = partial(fit_passages, budget=plan.context_tokens, count_tokens=token_counter(plan.model))
     retriever = make_retriever(resolve_retriever(plan.retriever or "auto", index), parts)
     found = retriever.search([question for question, _ in dev], plan.k) if dev else []
     shown = [fit([hit.chunk for hit in hits]) for hits in found]
-    return [Example(open_book(q.text, chunks, language), target(gold, language)) for (q, gold), chunks in zip(dev, shown, strict=True)]
+    return [Example(open_book(q.text, chunks, language, plan.style), target(gold, language)) for (q, gold), chunks in zip(dev, shown, strict=True)]
 
 
-def closed_book_examples(asked: Asked, language: str) -> list[Example]:
+def closed_book_examples(asked: Asked, language: str, style: Style) -> list[Example]:
     """The questions as they are asked without passages, with their answers."""
-    return [Example(closed_book(question.text, language), target(gold, language)) for question, gold in asked]
+    return [Example(closed_book(question.text, language, style), target(gold, language)) for question, gold in asked]
 
 
 def _training_passages(

@@ -106,7 +106,7 @@ def choose(plan: AdapterPlan, index: Path, parts: RetrieverParts) -> Sets:
     language = plan.domain.language
 
     def known(pairs: Sequence[tuple[Question, Gold]]) -> list[Known]:
-        made = (Example(closed_book(question.text, language), target(gold, language)) for question, gold in pairs)
+        made = (Example(closed_book(question.text, language, plan.style), target(gold, language)) for question, gold in pairs)
         return [Known(gold.document, gold.kind, encode_example(example, tokenizer)) for (_, gold), example in zip(pairs, made, strict=True)]
 
     trained = [one for i, one in text if i in used]
@@ -124,7 +124,7 @@ def asked_and_not(plan: AdapterPlan, used: Sequence[Example]) -> tuple[list[tupl
     pairs = [(domain.questions[gold.id], gold) for gold in domain.gold.values() if gold.answerable]
 
     def was_used(question: Question, gold: Gold) -> bool:
-        own, answer = closed_book(question.text, language).user, target(gold, language)  # an open-book turn ends with the closed-book one
+        own, answer = closed_book(question.text, language, plan.style).user, target(gold, language)  # an open-book turn ends with the closed-book one
         return any(answer == said and (user == own or user.endswith("\n\n" + own)) for user, said in turns)
 
     seen = [(question, gold) for question, gold in pairs if gold.split == "train" and was_used(question, gold)]

@@ -117,7 +117,7 @@ def _answering(context: Context, parts: RetrieverParts) -> tuple[float, float, f
     ]
 
     def seconds(retriever: Retriever | None) -> float:
-        arm = Composed(generator, retriever, study.k, study.context_tokens, context.domain.language, study.batch_size)
+        arm = Composed(generator, retriever, study.k, study.context_tokens, context.domain.language, study.batch_size, study.prompt)
         began = time.perf_counter()
         for batch in arm.prepare(asked):
             arm.answer(batch)

@@ -105,7 +105,7 @@ def _share_right(study: Study, language: str, retriever: Retriever | None, asked
     from ragft.serving import load_generator
 
     generator = load_generator(find_model(study.model, "generator").folder, None, study.max_new_tokens)
-    arm = Composed(generator, retriever, study.k, study.context_tokens, language, study.batch_size)
+    arm = Composed(generator, retriever, study.k, study.context_tokens, language, study.batch_size, study.prompt)
     golds, scores = {gold.id: gold for _, gold in asked}, list[float]()
     match = registry.lookup("metric", "match").make
     for batch in arm.prepare([question for question, _ in asked]):

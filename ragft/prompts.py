@@ -7,34 +7,50 @@ but for the passages, so that two arms differ in what they know and not in what 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
+from ragft.strict import Strict
 from ragft.types import Chunk, Prompt
 
 REFUSAL = {"en": "I don't know.", "zh": "我不知道。"}
 
-_SYSTEM = {
-    "en": "Answer the question in a few words. If you do not know the answer, reply: I don't know.",
-    "zh": "请用几个词简短回答问题。如果不知道答案，请回答：我不知道。",
-}
-_SYSTEM_OPEN = {
-    "en": "Answer the question in a few words, using the passages. If they do not hold the answer, reply: I don't know.",
-    "zh": "请根据给出的段落，用几个词简短回答问题。如果段落中没有答案，请回答：我不知道。",
-}
+_SYSTEM = {"en": "Answer the question in a few words.", "zh": "请用几个词简短回答问题。"}
+_SYSTEM_OPEN = {"en": "Answer the question in a few words, using the passages.", "zh": "请根据给出的段落，用几个词简短回答问题。"}
+_MAY_ABSTAIN = {"en": " If you do not know the answer, reply: I don't know.", "zh": "如果不知道答案，请回答：我不知道。"}
+_MAY_ABSTAIN_OPEN = {"en": " If they do not hold the answer, reply: I don't know.", "zh": "如果段落中没有答案，请回答：我不知道。"}
 _QUESTION = {"en": "Question: {0}", "zh": "问题：{0}"}
 _NO_PASSAGES = {"en": "(no passages)", "zh": "（没有段落）"}
 
 
-def closed_book(question: str, language: str) -> Prompt:
+class Style(Strict):
+    """How a study asks, every arm alike."""
+
+    may_abstain: bool = True  # whether the instruction says to reply "I don't know" where the answer is not known
+    order: Literal["best-first", "best-last", "document"] = "best-first"  # of the passages; document: as they stand in the corpus
+
+
+DEFAULT = Style()
+
+
+def closed_book(question: str, language: str, style: Style = DEFAULT) -> Prompt:
     """The prompt of arms that retrieve nothing."""
-    return Prompt(_SYSTEM[language], _QUESTION[language].format(question))
+    return Prompt(_SYSTEM[language] + _MAY_ABSTAIN[language] * style.may_abstain, _QUESTION[language].format(question))
 
 
-def open_book(question: str, passages: Sequence[Chunk], language: str) -> Prompt:
-    """The prompt of arms that retrieve: numbered passages, each under its heading, best first; then the question."""
-    shown = [f"[{number}] {passage(chunk)}" for number, chunk in enumerate(passages, start=1)]
+def open_book(question: str, passages: Sequence[Chunk], language: str, style: Style = DEFAULT) -> Prompt:
+    """The prompt of arms that retrieve: numbered passages, each under its heading, in the style's order; then the question.
+
+    `passages` come best first.
+    """
+    shown = [f"[{number}] {passage(chunk)}" for number, chunk in enumerate(_ordered(passages, style), start=1)]
     body = "\n\n".join(shown) or _NO_PASSAGES[language]
-    return Prompt(_SYSTEM_OPEN[language], f"{body}\n\n{_QUESTION[language].format(question)}")
+    return Prompt(_SYSTEM_OPEN[language] + _MAY_ABSTAIN_OPEN[language] * style.may_abstain, f"{body}\n\n{_QUESTION[language].format(question)}")
+
+
+def _ordered(passages: Sequence[Chunk], style: Style) -> list[Chunk]:
+    if style.order == "document":
+        return sorted(passages, key=lambda chunk: (chunk.span.document, chunk.span.start))
+    return list(reversed(passages)) if style.order == "best-last" else list(passages)
 
 
 def passage(chunk: Chunk) -> str:

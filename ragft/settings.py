@@ -16,6 +16,7 @@ from ragft.cost import Prices
 from ragft.errors import InputError, MissingError, unknown
 from ragft.files import read_text
 from ragft.needs import check_need
+from ragft.prompts import Style
 from ragft.slicing import checked
 from ragft.store import write_text
 from ragft.strict import Strict
@@ -73,6 +74,7 @@ class Study(Strict):
     chunk_overlap: int = Field(0, ge=0)
     k: int = Field(4, ge=1)
     context_tokens: int = Field(400, ge=32)
+    prompt: Style = Style()
     max_new_tokens: int = Field(32, ge=1)
     batch_size: int = Field(32, ge=1)  # python pipelines/bench_generation.py says what others take
     train_tokens: int = Field(40_000, ge=1)  # per adapter and seed

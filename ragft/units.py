@@ -149,7 +149,9 @@ def training_dtype_of(context: Context) -> Dtype:
 def _probed_dtype(context: Context) -> TrainingDtype:
     from ragft.tuning.dtype import choose_dtype
 
-    return choose_dtype(context.model.folder, closed_book_examples(context.domain.split("train")[:PROBE_QUESTIONS], context.domain.language))
+    return choose_dtype(
+        context.model.folder, closed_book_examples(context.domain.split("train")[:PROBE_QUESTIONS], context.domain.language, context.study.prompt)
+    )
 
 
 def _forecast_of_another_seed(context: Context, arm: ArmSettings, plan: AdapterPlan, index_sha256: str) -> Forecast | None:
@@ -206,7 +208,7 @@ def measure_adapter(context: Context, arm: ArmSettings | None, seed: int, progre
     path = measures_path(context.run.folder, adapter.folder.name if adapter else BASE)
     general = load_general(Path(context.study.general)) if context.study.general else None
     asked = context.domain.sample("dev", MEASURE_QUESTIONS) or context.domain.sample("train", MEASURE_QUESTIONS)
-    prompts = [closed_book(question.text, context.domain.language) for question, _ in asked]
+    prompts = [closed_book(question.text, context.domain.language, context.study.prompt) for question, _ in asked]
     dtype = context.study.base_dtype
     asked_of = {"model": context.model.sha256, "adapter": adapter.sha256 if adapter else None, **({"dtype": dtype} if dtype else {})}
     inputs = fingerprint({**asked_of, "general": general, "prompts": prompts})
@@ -284,4 +286,4 @@ def compose(context: Context, arm: ArmSettings, index: Artifact | None, adapter:
     generator: Generator = load_generator(context.model.folder, weights, study.max_new_tokens, precision=study.precision)
     if why:
         generator = Untrained(generator, why)
-    return Composed(generator, retriever, arm.k or study.k, study.context_tokens, context.domain.language, study.batch_size)
+    return Composed(generator, retriever, arm.k or study.k, study.context_tokens, context.domain.language, study.batch_size, study.prompt)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
 from jinja2.exceptions import TemplateError
 
-from ragft.prompts import closed_book, completion, fit_passages, open_book, render
+from ragft.prompts import REFUSAL, Style, closed_book, completion, fit_passages, open_book, render
 from ragft.types import Chunk, Span
 
 
@@ -40,6 +43,25 @@ def test_closed_and_open_book_differ_in_the_passages_only():
 def test_chinese_has_its_own_words():
     assert closed_book("为什么？", "zh").user == "问题：为什么？"
     assert "我不知道" in open_book("为什么？", [], "zh").system
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_without_permission_to_abstain_the_rest_of_the_instruction_is_the_same(language):
+    asked = (("Why?", language), ("Why?", [chunk("a", 2)], language))
+    for make, given in zip((closed_book, open_book), asked, strict=True):
+        free, strict = make(*given), make(*given, Style(may_abstain=False))
+        assert free.user == strict.user and free.system.startswith(strict.system)
+        assert REFUSAL[language].rstrip("。.") in free.system and REFUSAL[language].rstrip("。.") not in strict.system
+
+
+def test_the_order_of_passages_is_a_setting():
+    given = [Chunk(name, Span(document, start, start + 1), name, "T") for name, document, start in (("a", "e", 5), ("b", "d", 9), ("c", "d", 3))]
+    shown = {order: open_book("Why?", given, "en", Style(order=order)).user for order in ("best-first", "best-last", "document")}
+    assert {order: re.findall(r"\[(\d)\] T\n(.)", text) for order, text in shown.items()} == {
+        "best-first": [("1", "a"), ("2", "b"), ("3", "c")],
+        "best-last": [("1", "c"), ("2", "b"), ("3", "a")],
+        "document": [("1", "c"), ("2", "b"), ("3", "a")],  # d before e, and in d what stands first
+    }
 
 
 def test_render_goes_through_the_chat_template_or_plain():

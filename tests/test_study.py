@@ -326,6 +326,29 @@ def test_every_stage_in_a_study(tiny_study, tiny_embedder, tiny_reranker, tmp_pa
     assert all(0 < len(hits) <= 2 for hits in shown["all"])
 
 
+def test_every_arm_is_asked_as_the_study_says_and_trained_so(tiny_study, tmp_path, monkeypatch):
+    from ragft.prompts import Style
+    from ragft.tuning import train
+
+    learned = []
+    real = train.train_adapter
+
+    def spy(model, config, examples, *rest, dev, **more):
+        learned.extend([*examples, *dev])
+        return real(model, config, examples, *rest, dev=dev, **more)
+
+    monkeypatch.setattr(train, "train_adapter", spy)
+    style = Style(may_abstain=False, order="best-last")
+    arms = {name: tiny_study.arms[name] for name in ("base", "rag", "lora", "raft")}
+    result = run(tiny_study.model_copy(update={"prompt": style, "arms": arms, "seeds": (0,)}), tmp_path)
+    asked = [answer for path in result.run.folder.glob("arms/*/seed-0/answers.jsonl") for answer in read_jsonl_as(Answer, path)]
+    assert asked and not any("I don't know" in answer.prompt for answer in asked)
+    prompts = [example.prompt for example in learned if example.prompt]
+    assert prompts and not any("I don't know" in prompt.system for prompt in prompts)
+    shown = [answer for answer in asked if answer.hits and len(answer.hits) > 1]
+    assert shown and all(a.prompt.index(a.hits[-1].chunk.text) < a.prompt.index(a.hits[0].chunk.text) for a in shown)
+
+
 @pytest.mark.parametrize(
     ("slices", "message"),
     [

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ragft.errors import InputError
-from ragft.prompts import REFUSAL, closed_book, open_book, passage
+from ragft.prompts import DEFAULT, REFUSAL, Style, closed_book, open_book, passage
 from ragft.registry import format  # noqa: A004 the field's word
 from ragft.tuning.paraphrase import paraphrases
 from ragft.types import Chunk, Example, Gold, Question
@@ -34,6 +34,7 @@ class TrainingData:
     gold_chunks: Mapping[str, Sequence[Chunk]]
     held_out: Callable[[str], bool] = lambda text: False  # whether a wording is that of a held-out question
     tested_documents: frozenset[str] = frozenset()  # that held-out questions ask about
+    style: Style = DEFAULT  # how the arm is asked
     elsewhere: Asked = ()  # training questions of another domain, where the study names one
 
 
@@ -83,7 +84,7 @@ def raft(data: TrainingData) -> list[Example]:
     examples = []
     for question, gold in data.questions:
         shown = raft_passages(data.retrieved[question.id], data.gold_chunks.get(question.id, ()), data.k, rng)
-        examples.append(Example(open_book(question.text, data.fit(shown), data.language), target(gold, data.language)))
+        examples.append(Example(open_book(question.text, data.fit(shown), data.language, data.style), target(gold, data.language)))
     return examples
 
 
@@ -144,7 +145,7 @@ def raft_passages(retrieved: Sequence[Chunk], gold: Sequence[Chunk], k: int, rng
 
 def _example(data: TrainingData, pair: tuple[Question, Gold]) -> Example:
     question, gold = pair
-    return Example(closed_book(question.text, data.language), target(gold, data.language))
+    return Example(closed_book(question.text, data.language, data.style), target(gold, data.language))
 
 
 def _by_fact(questions: Asked) -> list[list[tuple[Question, Gold]]]:
