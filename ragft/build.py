@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ import numpy as np
 from ragft import registry
 from ragft.chunking import chunk_documents, relevant_chunks
 from ragft.domain import Domain
+from ragft.errors import MissingError
 from ragft.meter import PeakMemory
 from ragft.metrics.retrieval import recall_at
 from ragft.models import Model
@@ -57,19 +59,23 @@ class IndexPlan:
         }
 
 
-def build_index(plan: IndexPlan, folder: Path, progress: Progress = lambda done, total: None) -> FitReport:
+def build_index(plan: IndexPlan, folder: Path, progress: Progress = lambda done, total: None, previous: Path | None = None) -> FitReport:
     """chunks.jsonl, vectors.npy (with an embedder) and choice.json, which says what `retriever: auto` stands for here.
 
-    `progress` counts documents that were chunked, then chunks that were embedded.
+    `progress` counts documents that were chunked, then passages that were embedded. With `previous`, the folder of an index by the same
+    embedder, vectors of passages that stand there too are taken from it: the result is that of a whole build, to the rounding
+    by which a vector depends on what was embedded beside it (about 1e-7).
     """
     began = time.perf_counter()
     with PeakMemory() as peak:
         chunks = plan.chunks(_counted(plan.domain.documents, progress), token_counter(plan.model))
         write_jsonl(folder / "chunks.jsonl", chunks)
         if plan.embedder:
-            np.save(folder / "vectors.npy", _embed_all(plan.embedder, chunks, progress))
+            known = _vectors_of(previous, plan.embedder) if previous else {}
+            np.save(folder / "vectors.npy", _embed_all(plan.embedder, chunks, known, progress))
         chosen, recalls = choose_retriever(_parts(folder, chunks, plan.embedder), plan.domain.split("dev")[:DEV_QUESTIONS], plan.k)
-        write_json(folder / "choice.json", {"auto": chosen, "k": plan.k, "recall_on_dev": recalls})
+        embedder = plan.embedder.sha256 if plan.embedder else None
+        write_json(folder / "choice.json", {"auto": chosen, "k": plan.k, "recall_on_dev": recalls, "embedder": embedder})
     return FitReport(
         seconds=time.perf_counter() - began,
         peak_bytes=peak.bytes,
@@ -77,6 +83,30 @@ def build_index(plan: IndexPlan, folder: Path, progress: Progress = lambda done,
         artifact_bytes=sum(p.stat().st_size for p in folder.iterdir()),
         notes=(_say_choice(chosen, recalls, plan.k),),
     )
+
+
+def update_index(plan: IndexPlan, folder: Path, progress: Progress = lambda done, total: None) -> FitReport:
+    """Bring the index in that folder up to the plan's documents, embedding only what is new; until that is done it stays as it was.
+
+    Raises MissingError where there is no index.
+    """
+    if not (folder / "choice.json").is_file():
+        raise MissingError(f"{folder}: no index here to update. Make one with build_index.")
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
+        fresh, old = Path(beside, "new"), Path(beside, "old")
+        fresh.mkdir()
+        report = build_index(plan, fresh, progress, previous=folder)
+        folder.rename(old)
+        fresh.rename(folder)
+    return report
+
+
+def _vectors_of(index: Path, embedder: Model) -> dict[str, np.ndarray]:
+    """Passage -> its vector, in an index by this embedder; nothing from one by another."""
+    if read_json(index / "choice.json").get("embedder") != embedder.sha256:
+        return {}
+    vectors = np.load(index / "vectors.npy", mmap_mode="r", allow_pickle=False)
+    return dict(zip(map(passage, read_jsonl_as(Chunk, index / "chunks.jsonl")), vectors, strict=True))
 
 
 def _counted(documents: Sequence[Document], progress: Progress) -> Iterator[Document]:
@@ -92,14 +122,17 @@ def token_counter(model: Model) -> Callable[[str], int]:
     return partial(count_tokens, load_tokenizer(model.folder))
 
 
-def _embed_all(embedder: Model, chunks: Sequence[Chunk], progress: Progress) -> np.ndarray:
+def _embed_all(embedder: Model, chunks: Sequence[Chunk], known: dict[str, np.ndarray], progress: Progress) -> np.ndarray:
+    """(chunks, dimensions); a passage that is known, or stands twice, is not embedded again."""
     from ragft.retrieval.dense import EMBED_BATCH, load_embedder
 
-    embed, parts = load_embedder(embedder.folder), []
-    for first in range(0, len(chunks), 4 * EMBED_BATCH):
-        parts.append(embed([passage(chunk) for chunk in chunks[first : first + 4 * EMBED_BATCH]]))
-        progress(min(first + 4 * EMBED_BATCH, len(chunks)), len(chunks))
-    return np.concatenate(parts)
+    passages, found = [passage(chunk) for chunk in chunks], dict(known)
+    new = [text for text in dict.fromkeys(passages) if text not in known]
+    for first in range(0, len(new), 4 * EMBED_BATCH):
+        block = new[first : first + 4 * EMBED_BATCH]
+        found.update(zip(block, load_embedder(embedder.folder)(block), strict=True))
+        progress(first + len(block), len(new))
+    return np.stack([found[text] for text in passages])
 
 
 def choose_retriever(parts: RetrieverParts, dev: Sequence[tuple[Question, Gold]], k: int) -> tuple[str, dict[str, float]]:

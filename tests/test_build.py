@@ -1,0 +1,110 @@
+"""An index that lives: an update embeds what is new and nothing else, and gives what a whole build gives."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny import write_domain
+
+from ragft.build import IndexPlan, build_index, make_retriever, open_index, update_index
+from ragft.domain import load_domain
+from ragft.errors import MissingError
+from ragft.models import find_model
+from ragft.retrieval import dense
+
+
+@pytest.fixture
+def versions(tmp_path, tiny_model, tiny_embedder):
+    """The plan of the small domain, and that of the same with a document added, one changed and one deleted."""
+    model, embedder = find_model(str(tiny_model), "generator"), find_model(str(tiny_embedder), "embedder")
+    old = write_domain(tmp_path / "old")
+    lines = [json.loads(line) for line in (old / "questions.jsonl").read_text().splitlines()]
+    new = tmp_path / "new"
+    shutil.copytree(old, new)
+    named = {place["document"] for line in lines for place in line.get("evidence", [])} | {line.get("document") for line in lines}
+    spare = [path for path in sorted((new / "corpus").rglob("*")) if path.is_file() and path.relative_to(new / "corpus").as_posix() not in named]
+    (new / "corpus" / "added.md").write_text("# Added\n\nThe new valve opens at 7 bar.\n")
+    changed = next(path for path in sorted((new / "corpus").rglob("*.md")) if path.name != "added.md")
+    changed.write_text(changed.read_text() + "\n\nIt was painted green in spring.\n")
+    for path in spare[:1]:
+        path.unlink()
+    plan = IndexPlan(load_domain(old), model, embedder, 24, 0, 2)
+    return plan, replace(plan, domain=load_domain(new))
+
+
+@pytest.fixture
+def embedded(monkeypatch):
+    """The passages that were given to the embedder to index, in order."""
+    texts: list[str] = []
+    real = dense.Embedder.__call__
+
+    def spy(self, given):
+        texts.extend(given)
+        return real(self, given)
+
+    monkeypatch.setattr(dense.Embedder, "__call__", spy)
+    return texts
+
+
+def built(plan, folder, **more):
+    folder.mkdir()
+    build_index(plan, folder, **more)
+    return open_index(folder, str(folder), plan.embedder)
+
+
+def test_an_update_equals_a_rebuild_and_embeds_only_what_is_new(versions, embedded, tmp_path):
+    old, new = versions
+    before = built(old, tmp_path / "a")
+    whole = built(new, tmp_path / "b")
+    del embedded[:]
+    update_index(new, tmp_path / "a")
+    updated = open_index(tmp_path / "a", "updated", new.embedder)
+    assert updated.chunks == whole.chunks
+    np.testing.assert_allclose(updated.vectors, whole.vectors, atol=1e-6)
+    known = {chunk.heading + "\n" + chunk.text for chunk in before.chunks}
+    passages = {chunk.heading + "\n" + chunk.text for chunk in whole.chunks}
+    asked = {question.text for question, _ in new.domain.split("dev")}
+    assert sorted(set(embedded) - asked) == sorted(passages - known)
+    assert passages & known and passages - known and known - passages  # kept, new and gone
+    questions = [question for question, _ in new.domain.split("test")]
+    one, other = (make_retriever("hybrid", parts).search(questions, 3) for parts in (updated, whole))
+    assert [[hit.chunk.id for hit in hits] for hits in one] == [[hit.chunk.id for hit in hits] for hits in other]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "new", "old"]  # nothing is left beside it
+
+
+def test_vectors_of_another_embedder_are_not_taken(versions, embedded, tmp_path):
+    old, _ = versions
+    first = built(old, tmp_path / "a")
+    choice = json.loads((tmp_path / "a" / "choice.json").read_text())
+    (tmp_path / "a" / "choice.json").write_text(json.dumps({**choice, "embedder": "0" * 64}))
+    del embedded[:]
+    built(old, tmp_path / "b", previous=tmp_path / "a")
+    assert {chunk.heading + "\n" + chunk.text for chunk in first.chunks} <= set(embedded)
+
+
+def test_a_passage_that_stands_twice_is_embedded_once(versions, embedded, tmp_path):
+    old, _ = versions
+    twice = (*old.domain.documents, replace(old.domain.documents[0], id="copy.md"))
+    parts = built(replace(old, domain=replace(old.domain, documents=twice)), tmp_path / "a")
+    asked = {question.text for question, _ in old.domain.split("dev")}
+    once = [text for text in embedded if text not in asked]
+    assert len(once) == len(set(once))
+    passages = [chunk.heading + "\n" + chunk.text for chunk in parts.chunks]
+    assert len(passages) > len(set(passages))
+    assert all(np.array_equal(parts.vectors[passages.index(text)], parts.vectors[place]) for place, text in enumerate(passages))
+
+
+def test_a_failed_update_leaves_the_index_as_it_was(versions, tmp_path, monkeypatch):
+    old, new = versions
+    built(old, tmp_path / "a")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()}
+    monkeypatch.setattr(dense.Embedder, "__call__", lambda self, texts: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        update_index(new, tmp_path / "a")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()} == before
+    with pytest.raises(MissingError, match="no index here to update"):
+        update_index(new, tmp_path / "nothing")
