@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -15,25 +14,18 @@ from ragft.domain import load_domain
 from ragft.errors import MissingError
 from ragft.models import find_model
 from ragft.retrieval import dense
+from ragft.types import Document
 
 
 @pytest.fixture
 def versions(tmp_path, tiny_model, tiny_embedder):
     """The plan of the small domain, and that of the same with a document added, one changed and one deleted."""
     model, embedder = find_model(str(tiny_model), "generator"), find_model(str(tiny_embedder), "embedder")
-    old = write_domain(tmp_path / "old")
-    lines = [json.loads(line) for line in (old / "questions.jsonl").read_text().splitlines()]
-    new = tmp_path / "new"
-    shutil.copytree(old, new)
-    named = {place["document"] for line in lines for place in line.get("evidence", [])} | {line.get("document") for line in lines}
-    spare = [path for path in sorted((new / "corpus").rglob("*")) if path.is_file() and path.relative_to(new / "corpus").as_posix() not in named]
-    (new / "corpus" / "added.md").write_text("# Added\n\nThe new valve opens at 7 bar.\n")
-    changed = next(path for path in sorted((new / "corpus").rglob("*.md")) if path.name != "added.md")
-    changed.write_text(changed.read_text() + "\n\nIt was painted green in spring.\n")
-    for path in spare[:1]:
-        path.unlink()
-    plan = IndexPlan(load_domain(old), model, embedder, 24, 0, 2)
-    return plan, replace(plan, domain=load_domain(new))
+    domain = load_domain(write_domain(tmp_path / "works"))
+    first, _, *rest = domain.documents
+    changed = replace(first, text=f"It was painted green in spring.\n\n{first.text}")
+    plan = IndexPlan(domain, model, embedder, 24, 0, 2)
+    return plan, replace(plan, domain=replace(domain, documents=(changed, *rest, Document("new.md", "The new valve opens at 7 bar.", "New"))))
 
 
 @pytest.fixture
@@ -73,7 +65,7 @@ def test_an_update_equals_a_rebuild_and_embeds_only_what_is_new(versions, embedd
     questions = [question for question, _ in new.domain.split("test")]
     one, other = (make_retriever("hybrid", parts).search(questions, 3) for parts in (updated, whole))
     assert [[hit.chunk.id for hit in hits] for hits in one] == [[hit.chunk.id for hit in hits] for hits in other]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "new", "old"]  # nothing is left beside it
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "works"]  # nothing is left beside it
 
 
 def test_vectors_of_another_embedder_are_not_taken(versions, embedded, tmp_path):
