@@ -97,7 +97,11 @@ def update_index(plan: IndexPlan, folder: Path, progress: Progress = lambda done
         fresh.mkdir()
         report = build_index(plan, fresh, progress, previous=folder)
         folder.rename(old)
-        fresh.rename(folder)
+        try:
+            fresh.rename(folder)
+        except OSError:
+            old.rename(folder)
+            raise
     return report
 
 

@@ -79,7 +79,9 @@ def _check_arm(context: Context, name: str, arm: ArmSettings) -> None:
 def _check_retriever(context: Context, name: str, line: str) -> None:
     """What would only show when the retriever is made, such as a share above 1 or a module that is not there; and whether all fits."""
     chunk, one = Chunk("", Span("", 0, 1), "x", ""), np.ones((1, 1), dtype=np.float32)
-    parts = RetrieverParts((chunk,), one, lambda texts: one, None, context.domain.language, list, lambda pairs: one[0])  # type: ignore[arg-type]
+    parts = RetrieverParts(
+        (chunk,), one, lambda texts: one, language=context.domain.language, write=lambda prompts: [], relevance=lambda pairs: one[0]
+    )
     try:
         make_retriever(line, parts, {"": (Evidence((chunk.span,)),)})
     except (InputError, MissingError) as error:
