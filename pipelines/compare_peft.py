@@ -36,7 +36,7 @@ def main() -> int:
         default=4,
         help="of the search, for each adapter and for retrieval (default: %(default)s; 0: no search)",
     )
-    parser.add_argument("--trial-tokens", type=int, default=5_000, help="training tokens of a search trial (default: %(default)s)")
+    parser.add_argument("--trial-tokens", type=int, default=4_000, help="training tokens of a search trial (default: %(default)s)")
     parser.add_argument("--general", type=Path, help="a folder like data/general: also measure what is forgotten")
     parser.add_argument("--second", type=Path, help="another domain's folder: also try each adapter there")
     parser.add_argument("--doc", type=Path, help="also write the guide as this Markdown file, with its figures in a folder beside it")
