@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ragft import commands, listings, views
+from ragft import commands, listings, questions, views
 from ragft.errors import InputError, RagftError, unknown
 from ragft.files import say_disk_full, say_refused
 from ragft.terminal import ChangesOption, JsonOption, RunArgument, RunsOption, StudyArgument, find, say, show
@@ -148,6 +148,7 @@ def report(run: RunArgument) -> None:
 
 
 commands.add_to(app)
+questions.add_to(app)
 
 
 @app.command()

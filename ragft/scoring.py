@@ -13,6 +13,7 @@ from ragft import registry
 from ragft.compare import ArmScores, ScoreTable
 from ragft.dose import dose_of, recipe_of
 from ragft.errors import InputError, MismatchError, MissingError
+from ragft.gate import gate_notes
 from ragft.scoretable import applies
 from ragft.store import Run, fingerprint, read_json, read_jsonl_as, write_jsonl
 from ragft.types import Answer, Chunk, Gold
@@ -204,7 +205,7 @@ def failure_words(found: Mapping[int, str]) -> str:
 def held_out_notes(run: Run) -> list[str]:
     """What this question set can say about fine-tuning, where a reader would else take it for more."""
     data = read_json(run.folder / "manifest.json")["data"]
-    notes = []
+    notes = gate_notes(run.folder)
     if data["questions"]["train"] and not data["trains_tested_facts"]:
         notes.append(
             "No tested fact has a training question, so fine-tuning on questions was not tested for knowledge: "

@@ -82,6 +82,7 @@ class Study(Strict):
     # int8 rounds while answering on a CPU, and is faster on some only; nf4: the base of every arm in 4 bits, in training too (QLoRA)
     precision: Literal["float32", "int8", "nf4"] = "float32"
     search: Search | None = None  # None: the settings as given, and the methods' own
+    waive_leaks: str = ""  # why the study runs though held-out questions leak into training; the report repeats it
     general: str | None = None  # a folder like data/general, to measure what tuning makes the model forget
     needs: dict[str, float | bool] = Field(default_factory=dict)
     costs: Prices = Prices()
@@ -96,7 +97,7 @@ class Study(Strict):
 
         A search chooses settings by the metric, for the reference among others: with one, both shape the answers.
         """
-        rereading = {"margin", "alpha", "needs", "costs", "slices"} | (set() if self.search else {"metric", "reference"})
+        rereading = {"margin", "alpha", "needs", "costs", "slices", "waive_leaks"} | (set() if self.search else {"metric", "reference"})
         return self.model_dump(mode="json", exclude={"domain", "name", "general", *rereading})
 
     @field_validator("arms", mode="before")

@@ -21,6 +21,7 @@ from ragft.domain import load_domain
 from ragft.errors import MismatchError, MissingError
 from ragft.facts import arm_facts
 from ragft.files import check_writable
+from ragft.gate import pass_gate
 from ragft.models import find_model, is_hub_id
 from ragft.placement import several_gpus, side_by_side
 from ragft.plan import make_plan
@@ -67,9 +68,10 @@ def run(study: Study, runs: Path | str = "runs", watcher: Watcher | None = None,
 
 
 def carry_out(context: Context, watcher: Watcher | None = None, executor: Executor | None = None) -> Result:
-    """Run what was prepared. Raises BusyError when another process runs the same study."""
+    """Run what was prepared. Raises BusyError when another process runs the same study, InputError where held-out questions leak into training."""
     with context.run.locked():
         context.run.sweep()
+        pass_gate(context)
         start(context)
         context = search(context, watcher or Silent())
         (executor or one_after_another)(plan_units(context), watcher or Silent())

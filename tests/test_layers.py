@@ -54,8 +54,8 @@ LAYERS = [
         "scorelogs",
     ],
     ["retrieval", "generation", "tuning", "metrics", "presets"],
-    ["arms", "judges", "build", "finetune", "dose", "compare", "scorerows", "serving", "untrained"],
-    ["words", "slicewords", "dosepage", "costwords", "needs", "catalogue", "rehearsal", "measuring", "leaks"],
+    ["arms", "judges", "build", "finetune", "dose", "compare", "scorerows", "serving", "untrained", "leakage"],
+    ["words", "slicewords", "dosepage", "costwords", "needs", "catalogue", "rehearsal", "measuring", "leaks", "asking"],
     ["case", "scoresettings"],
     ["rules", "odds"],
     ["flips"],
@@ -63,6 +63,7 @@ LAYERS = [
     ["verdictchecks", "costchecks", "judgechecks"],
     ["settings"],
     ["context"],
+    ["gate"],
     ["units", "scoring"],
     [
         "facts",
@@ -97,11 +98,11 @@ LAYERS = [
     ["study", "doctor", "audit", "exports"],
     ["probe"],
     ["judgetext", "followtext", "listings", "terminal"],
-    ["commands"],
+    ["commands", "questions"],
     ["cli"],
     ["__main__", "__init__"],
 ]
-SIBLINGS = ("retrieval", "generation", "tuning", "metrics")
+SIBLINGS = ("retrieval", "generation", "tuning", "metrics", "asking")
 TENSORS = (
     "gguf",
     "products",
