@@ -37,15 +37,21 @@ from ragft.types import Gold, Question, Split
 CHANCE = 0.01  # of training questions, by each sign that is calibrated
 # The least that counts, however little a domain's questions are alike: python pipelines/bench_leakage.py
 NEAR_COPY, CONTAINED, SUBJECT, MEANING = 0.75, 0.95, 0.8, 0.85
-RARE = 0.5  # a near copy, and what is contained, has so much of the telling words too: "pump 17" is not "pump 18"
-TELLING = 0.2  # a word that more of the facts are asked about with does not say what a question is about
+TELLING = 0.2  # a word that more of the other facts are asked about with does not say what a question is about
+ALIKE = 0.5  # a near copy, and what is contained, has so much of the telling words too: "pump 17" is not "pump 18"
 COMMON, FEW = 0.02, 4  # an answer that more facts have (and more than FEW), or yes or no, says little: then the meaning must be all but the same
 ALL_BUT_SAME = 0.95
+ONE_OF_TWO = frozenset(map(plain, YES_NO))
 SIDES: tuple[tuple[Split, ...], tuple[Split, ...]] = (("train",), ("dev", "test"))
 GRAM, LEAST_TERMS, BLOCK = 4, 3, 100_000
 
 SURE = ("near copy", "contained")  # with these nobody needs to look twice
 TOLERATED = 0.01  # of the held-out questions: so many likely leaks may be there by accident, and change no verdict
+
+_FUNCTION_WORDS = """a about after all an and any are as at be been before by can could did do does for from had has have how i if in into is it its
+long many may might must my no not of often on or our per shall she should that the their then there these they this those to under was we were
+what when where which who whom whose why will with within without would you your"""
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())  # of a small set of questions, even these may stand in few
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 Pair = tuple[Question, Gold]
@@ -136,7 +142,7 @@ class _Asked:
             for term in own:
                 self._facts[term].add(gold.fact)
         self._number = len({gold.fact for _, gold in pairs})
-        weights = np.array([np.log1p(self._number / len(self._facts[term])) for term in names])
+        weights = np.array([np.log1p(self._number / len(self._facts[term])) if self._tells(term) else 0.0 for term in names])
         self._weighted = self._terms.multiply(np.sqrt(weights)).tocsr()  # so that a product of two rows weighs what they share
         self._mass = np.asarray(self._terms.multiply(weights).sum(axis=1)).ravel()
         self._common = self._frequent()
@@ -153,7 +159,7 @@ class _Asked:
                 facts[plain(answer)].add(gold.fact)
         most = max(FEW, COMMON * self._number)
         first = [plain(gold.answers[0]) for _, gold in self.pairs]
-        return np.array([answer in YES_NO or len(facts[answer]) > most for answer in first])
+        return np.array([answer in ONE_OF_TWO or len(facts[answer]) > most for answer in first])
 
     def likeness(self, sign: str, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
         """(pairs,), from 0 to 1."""
@@ -173,15 +179,18 @@ class _Asked:
         shared = _shared(self._weighted, i, j)
         masses = np.stack([self._mass[i], self._mass[j]])
         if sign == "same words":
-            return shared / np.maximum(np.sqrt(masses.prod(axis=0)), 1e-9)
+            return np.where(masses.max(axis=0) > 0, shared / np.maximum(np.sqrt(masses.prod(axis=0)), 1e-9), 1.0)
         enough = np.minimum(self._counts[i], self._counts[j]) >= LEAST_TERMS
         return np.where(enough, shared / np.maximum(masses.min(axis=0), 1e-9), 0.0)
+
+    def _tells(self, term: str) -> bool:
+        return term not in FUNCTION_WORDS and len(self._facts[term]) - 2 <= TELLING * self._number  # the two facts that are compared do not count
 
     def _subject(self, i: int, j: int) -> float:
         """1 less the share of other facts that are asked about with all the words that both have; 0 for a common answer."""
         if self._common[i]:
             return 0.0
-        shared = [self._facts[term] for term in self._terms_of[i] & self._terms_of[j] if len(self._facts[term]) <= TELLING * self._number]
+        shared = [self._facts[term] for term in self._terms_of[i] & self._terms_of[j] if self._tells(term)]
         if not shared:
             return 0.0
         with_all = set.intersection(*shared) - {self.pairs[i][1].fact, self.pairs[j][1].fact}
@@ -198,7 +207,7 @@ class _Asked:
                 if self._common[pair[0]] and "same meaning" in least:
                     floors["same meaning"] = max(ALL_BUT_SAME, least["same meaning"])
             found = {sign: like[sign] for sign, floor in floors.items() if like[sign] >= floor}
-            if like["same words"] < RARE:
+            if like["same words"] < ALIKE:
                 found = {sign: value for sign, value in found.items() if sign not in ("near copy", "contained")}
             if found:
                 yield pair, found
