@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 
 IMPORT_KINDS = ("squad", "pubmedqa", "jsonl", "csv")
-LISTS = ("arms", "chunkers", "retrievers", "stages", "tunings", "formats", "metrics", "models")
+LISTS = ("arms", "chunkers", "retrievers", "stages", "systems", "tunings", "formats", "metrics", "models")
 
 
 @app.command()

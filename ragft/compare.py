@@ -54,6 +54,7 @@ def compare(table: ScoreTable, *, metric: str, reference: str, margin: float, al
         confirmed=tuple(confirmed),
         confirmed_tests=tests,
         doses=tuple(dose.doses(table, ref)),
+        systems=tuple(_systems(table, ref, margin, alpha, seeds)),
         detectable=_detectable([d for d in differences if table.arm(d.arm).tuning] or differences, margin, share),
         warnings=tuple(cautions(table, reference, seeds)),
         unscored=unscored,
@@ -78,6 +79,7 @@ def at_margin(found: Comparison, margin: float) -> Comparison:
         challengers=tuple(contrasts.with_holm([moved(d) for d in found.challengers], len(found.family))),
         against_base=tuple(map(moved, found.against_base)),
         ceiling=optional(found.ceiling),
+        systems=tuple(map(moved, found.systems)),
         closed_book=optional(found.closed_book),
         confirmed=tuple(replace(one, difference=d, elsewhere=optional(one.elsewhere)) for one, d in zip(found.confirmed, confirmed, strict=True)),
         detectable=None if found.detectable is None else found.detectable - found.margin + margin,
@@ -153,6 +155,12 @@ def _contrasts(
     return contrasts.differences(table, [(arm, ref) for arm in challengers], margin, share, seeds), contrasts.differences(
         table, others, margin, share, seeds
     )
+
+
+def _systems(table: ScoreTable, ref: ArmScores, margin: float, alpha: float, seeds: Mapping[str, SeedVariance]) -> list[Difference]:
+    """Each whole system minus the reference. They are no candidates of the verdict, so its error is not shared with them."""
+    systems = [arm for arm in table.arms if arm.system]
+    return contrasts.differences(table, [(arm, ref) for arm in systems], margin, alpha / max(1, len(systems)), seeds)
 
 
 def _row(table: ScoreTable, arm: ArmScores, seeds: Mapping[str, SeedVariance], answerable: Mapping[str, Level]) -> ArmRow:

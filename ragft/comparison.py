@@ -151,6 +151,7 @@ class Comparison:
     confirmed: tuple[Confirmed, ...] = ()  # each challenger minus the reference in each of them
     confirmed_tests: int = 0  # how many were tested at once, with those that no question is left for
     doses: tuple[Dose, ...] = ()
+    systems: tuple[Difference, ...] = ()  # each whole system minus the reference; bounds hold for all of them at once, apart from the family
 
     def row(self, arm: str) -> ArmRow:
         return next(row for row in self.arms if row.name == arm)

@@ -16,7 +16,7 @@ from ragft.numbers import percent, points
 from ragft.odds import Odds, odds
 from ragft.rules import CANNOT_READ, VERDICTS, above, below, blocked, headline, rule
 from ragft.slicewords import slice_words
-from ragft.words import HARMFUL, HELPFUL, MOST_NAMED, REDUNDANT, by_kind, named, together
+from ragft.words import HARMFUL, HELPFUL, MOST_NAMED, REDUNDANT, by_kind, listed, named, says, together
 
 __all__ = ["NEEDS", "VERDICTS", "ArmFacts", "Decision", "decide"]
 
@@ -70,7 +70,7 @@ def decide(
         verdict=verdict,
         recommend=recommend,
         headline=headline(case, verdict),
-        because=(*because, *context, *notes),
+        because=(*because, *context, *_systems(found), *notes),
         would_change_if=tuple(changes(case, (verdict, recommend), evens, table)),
         excluded={arm: unmet for arm in deployable if (unmet := case.unmet(arm))},
         open_needs={arm: waiting for arm in deployable if (waiting := case.open(arm)) and not case.facts[arm].untrained},
@@ -81,8 +81,22 @@ def decide(
         reference=found.reference,
         model=model,
         odds=odds(case),
-        warnings=(*warnings, *found.warnings, *_about_needs(case, recommend), *_about_prices(case, facts, verdict, recommend)),
+        warnings=(*warnings, *found.warnings, *_about_needs(case, recommend), *_about_prices(case, facts, verdict, recommend), *_outdone(found)),
     )
+
+
+def _systems(found: Comparison) -> list[str]:
+    """How the team's own systems do; the verdict is not about them."""
+    return [f"{listed(found.systems)}. That compares whole systems, which differ in more than fine-tuning."] if found.systems else []
+
+
+def _outdone(found: Comparison) -> list[str]:
+    """A system that surely beats the reference by more than the margin: the verdict is about a RAG that is not the best at hand."""
+    better = [system for system in found.systems if above(system.low, found.margin)]
+    return [
+        f"{says(system)}, surely more than the margin: {found.reference} is not the best RAG at hand, and {system.arm} was not fine-tuned."
+        for system in better
+    ]
 
 
 def _about_needs(case: Case, recommend: str) -> list[str]:

@@ -128,14 +128,15 @@ def _chosen(context: Context, arms: Sequence[str] | None) -> list[str]:
         if name not in known:
             raise unknown("arm", name, known)
     if arms is None:
-        names = [name for name in names if known[name].retriever != "oracle" and not registry.is_control(known[name].format)]
+        names = [name for name in names if known[name].candidate]
     for name in names:
-        if known[name].retriever == "oracle":
-            raise InputError(f"arm '{name}' is handed the evidence, which nobody has in use: there is nothing to update. Leave it out.")
+        if (system := known[name].system) or known[name].retriever == "oracle":
+            what = "is a whole system, which ragft cannot update" if system else "is handed the evidence, which nobody has in use"
+            raise InputError(f"arm '{name}' {what}: there is nothing to update. Leave it out.")
         if not (context.run.seed_folder(name, _seed(context, name)) / DONE).is_file():
             raise MissingError(f"{context.run.folder}: arm '{name}' has not answered yet. Finish the run first: ragft run")
     if not names:
-        raise InputError("no arm to drill: all arms of this study are oracles or controls. Add rag or lora to it.")
+        raise InputError("no arm to drill: all arms of this study are oracles, controls or whole systems. Add rag or lora to it.")
     return names
 
 

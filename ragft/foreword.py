@@ -18,7 +18,7 @@ def foreword(context: Context) -> str:
     tuned = [name for name, arm in study.arms.items() if arm.tuning]
     seeds = f", {len(study.seeds)} seed{'s' * (len(study.seeds) != 1)} a tuned arm" if tuned else ""
     head = f"{study.name}: {len(study.arms)} arm{'s' * (len(study.arms) != 1)} ({', '.join(study.arms)}){seeds}; {_of(documents)}."
-    candidates = [name for name, arm in study.arms.items() if arm.retriever != "oracle" and not registry.is_control(arm.format)]
+    candidates = [name for name, arm in study.arms.items() if arm.candidate]
     rivals = [name for name in tuned if name in candidates]
     counts = {name: len(seeds_of(study, study.arms[name])) for name in tuned if not registry.is_control(study.arms[name].format)}
     strata = cautions.about_strata([gold.stratum for _, gold in context.domain.split("test")], bool(tuned))

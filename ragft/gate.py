@@ -54,12 +54,12 @@ def look(domain: Domain, embedder: Model | None) -> Gate:
 
         embed = load_embedder(embedder.folder)
     pairs = tuple(_pair(domain, leak) for leak in find_leaks(domain, embed))
-    held_out = sum(gold.answerable for name in ("dev", "test") for _, gold in domain.split(name))  # type: ignore[arg-type]
+    held_out = sum(gold.answerable for name in ("dev", "test") for _, gold in domain.split(name))
     return Gate(_inputs(domain, embedder), held_out, pairs, embedder is not None)
 
 
 def _inputs(domain: Domain, embedder: Model | None) -> str:
-    asked = {split: [(q.text, g.answers, g.fact, g.kind) for q, g in domain.split(split)] for split in ("train", "dev", "test")}  # type: ignore[arg-type]
+    asked = {split: [(q.text, g.answers, g.fact, g.kind) for q, g in domain.split(split)] for split in ("train", "dev", "test")}
     return fingerprint([asked, embedder.sha256 if embedder else None])
 
 

@@ -46,6 +46,7 @@ ANSWERING = (
     "recipe",
     "retrieval",
     "serving",
+    "systems",
     "text",
     "tuning",
     "weights",

@@ -32,6 +32,7 @@ class Arm:
     learning_rate: float | None
     asked: str | None  # the retriever as the study names it: perhaps "auto"
     seeds: tuple[int, ...]
+    system: str  # a whole system instead of the study's model; "" for all others
     control: bool  # trained on what should teach nothing that is asked
     built: Mapping[int, Mapping[str, Any]]  # seed -> "index" or "adapter" -> its folder and FitReport
 
@@ -50,11 +51,15 @@ class Arm:
         """What fills the retriever's slot, in words."""
         if self.retriever == "oracle":
             return "the gold passages"
+        if self.system and not self.retriever:
+            return "its own"
         return f"{self.retriever}, k = {self.k}" if self.retriever else "no passages"
 
     @property
     def training(self) -> str:
         """What fills the tuning's slot, in words."""
+        if self.system:
+            return f"system {self.system}"
         extra = [f"{key} = {value}" for key, value in sorted(self.options.items())]
         return ", ".join([f"{self.tuning}, format {self.format}", *extra]) if self.tuning else "not tuned"
 
@@ -115,11 +120,18 @@ def read_material(run: Run) -> Material:
 
 
 def _base(arms: Sequence[Arm]) -> str | None:
-    return next((arm.name for arm in arms if not arm.retriever and not arm.tuning), None)
+    return next((arm.name for arm in arms if not arm.retriever and not arm.tuning and not arm.system), None)
 
 
 def _read_arm(run: Run, study: Study, name: str, seeds: tuple[int, ...]) -> Arm:
     found = read_json(run.folder / "arms" / name / "arm.json")
     slots = {key: found[key] for key in ("name", "retriever", "k", "tuning", "format", "options", "learning_rate")}
     built = {seed: read_json(run.seed_folder(name, seed) / "fit.json") for seed in seeds}
-    return Arm(**slots, asked=study.arms[name].retriever if name in study.arms else None, seeds=seeds, control=scoring.is_control(found), built=built)
+    return Arm(
+        **slots,
+        asked=study.arms[name].retriever if name in study.arms else None,
+        seeds=seeds,
+        system=found.get("system") or "",
+        control=scoring.is_control(found),
+        built=built,
+    )

@@ -71,7 +71,7 @@ def _steps(context: Context, index: float, closed: float, shown: float, forecast
     for kind, seeds in kinds.items():
         yield Step(f"train {kind}", seeds, forecasts[kind].seconds)
     for retrieves, seconds, words in ((False, closed, "without"), (True, shown, "with")):
-        times = sum((study.arms[name].retriever is not None) == retrieves for name, _ in arm_seeds(study))
+        times = sum((study.arms[name].retriever is not None) == retrieves and not study.arms[name].system for name, _ in arm_seeds(study))
         if times:
             yield Step(f"answer {test} questions {words} passages", times, test * seconds)
     if kinds:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ragft import registry, slicing
+from ragft import slicing
 from ragft.context import Context, adapter_name, arm_seeds, searched_adapters, seeds_of
 from ragft.numbers import points
 from ragft.planning import Design, design_of, expected, questions_needed
@@ -118,7 +118,7 @@ def planned_design(context: Context) -> Design:
 
 def _design(context: Context, documents: Sequence[str]) -> Design:
     study = context.study
-    deployable = [name for name, arm in study.arms.items() if arm.retriever != "oracle" and not registry.is_control(arm.format)]
+    deployable = [name for name, arm in study.arms.items() if arm.candidate]
     trained = {adapter_name(context, study.arms[name]) for name in deployable if study.arms[name].tuning}
     seeds = min((len(seeds_of(study, study.arms[name])) for name in deployable if study.arms[name].tuning), default=1)
     return design_of(documents, margin=study.margin, alpha=study.alpha, challengers=len(deployable) - 1, trainings=len(trained), seeds=seeds)
@@ -142,7 +142,7 @@ def _parts(context: Context, planned: Design) -> Iterator[Part]:
 
 def _bare_is_a_challenger(study: Study) -> bool:
     """Whether an arm without retriever and tuning is compared; slices by what it knows are not tested on it."""
-    return any(not arm.retriever and not arm.tuning for arm in study.arms.values())
+    return any(not arm.retriever and not arm.tuning and not arm.system for arm in study.arms.values())
 
 
 def _to_add(planned: Design, reference: str) -> Iterator[str]:

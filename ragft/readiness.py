@@ -11,6 +11,7 @@ from ragft.build import make_retriever, token_counter
 from ragft.context import Context, adapter_name, adapter_plan, index_plan, seeds_of, trial_tokens
 from ragft.domain.general import load_general
 from ragft.errors import InputError, MissingError
+from ragft.outside import make_system
 from ragft.prompts import passage
 from ragft.retrieval.base import RetrieverParts
 from ragft.settings import ArmSettings
@@ -40,7 +41,7 @@ def _check_slices(context: Context) -> None:
         dimension, _ = slicing.parts(name)
         if dimension == "retrieval" and not any(gold.evidence for gold in golds):
             raise InputError(f"slice '{name}' needs evidence on test questions, and there is none. Add evidence, or leave this slice out.")
-        if dimension == "base" and all(arm.retriever or arm.tuning for arm in study.arms.values()):
+        if dimension == "base" and all(arm.retriever or arm.tuning or arm.system for arm in study.arms.values()):
             raise InputError(f"slice '{name}' needs an arm that is the model alone. Add base: {{}} to the arms, or leave this slice out.")
 
 
@@ -57,7 +58,12 @@ def _check_precision(precision: str) -> None:
 
 
 def _check_arm(context: Context, name: str, arm: ArmSettings) -> None:
-    """What the arm needs of the domain, the embedder and the precision."""
+    """What the arm needs of the domain, the embedder and the precision; and whether its system can be had."""
+    if arm.system:
+        try:
+            make_system(context, arm.system)
+        except (InputError, MissingError) as error:
+            raise type(error)(f"arm '{name}': {error}") from error
     if arm.tuning and context.study.base_dtype == "nf4" and not registry.lookup("tuning", arm.tuning).facts["quantised"]:
         able = ", ".join(key for key, entry in registry.entries("tuning").items() if entry.facts["quantised"])
         raise InputError(f"arm '{name}': tuning '{arm.tuning}' does not work beside a base in 4 bits (precision: nf4). Take one of: {able}.")

@@ -30,14 +30,15 @@ Scalar = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A registered retriever or stage with its options."""
+    """A registered retriever, stage or system with its options."""
 
     name: str
     options: dict[str, Scalar] = field(default_factory=dict)
+    system: bool = field(default=False, compare=False)
 
     @property
     def kind(self) -> str:
-        return "retriever" if self.name in registry.entries("retriever") else "stage"
+        return "system" if self.system else "retriever" if self.name in registry.entries("retriever") else "stage"
 
     @property
     def entry(self) -> registry.Entry:
@@ -67,9 +68,29 @@ def steps_of(text: str) -> tuple[Step, ...]:
     return found
 
 
+def system_of(text: str) -> Step:
+    """The step of a line that names a whole system, such as "answers prod.jsonl". Raises InputError as `steps_of`."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise InputError(f"system '{text}': a quotation mark is not closed.") from error
+    if not words:
+        raise InputError(f"a system is one of: {', '.join(registry.entries('system'))}.")
+    return _step(words, "system")
+
+
+def normal_system(given: Any) -> Any:
+    """What a study.yaml says for a system, a text or a mapping of one entry, in its normal form; what is neither as it is."""
+    if isinstance(given, Mapping) and len(given) == 1:
+        given = next(_line(str(name), value) for name, value in given.items())
+    return spelled((system_of(given),)) if isinstance(given, str) else given
+
+
 def _step(words: list[str], kind: str) -> Step:
     name, *given = words
     known = registry.entries(kind)
+    if kind == "system" and name not in known:
+        raise unknown(kind, name, known)
     if name not in known:
         other = "stage" if kind == "retriever" else "retriever"
         if name in registry.entries(other):
@@ -88,13 +109,13 @@ def _step(words: list[str], kind: str) -> Step:
     lacking = [option for option, parameter in allowed.items() if parameter.default is parameter.empty and option not in options]
     if lacking:
         raise InputError(f"{kind} '{name}' needs {lacking[0]}: {name} {lacking[0]}=…")
-    return Step(name, options)
+    return Step(name, options, kind == "system")
 
 
 def options_of(entry: registry.Entry) -> dict[str, inspect.Parameter]:
-    """The options of a registered retriever or stage: all parameters but those that ragft itself fills."""
+    """The options of a registered retriever, stage or system: all parameters but those that ragft itself fills."""
     parameters = inspect.signature(entry.make).parameters
-    return dict(list(parameters.items())[1 if entry.kind == "retriever" else 2 :])
+    return dict(list(parameters.items())[2 if entry.kind == "stage" else 1 :])
 
 
 TYPES: dict[type, tuple[Callable[[str], Any], str]] = {
@@ -124,11 +145,12 @@ def spelled(steps: tuple[Step, ...]) -> str:
 
 def _words(step: Step) -> Iterator[str]:
     yield step.name
-    for option, parameter in options_of(step.entry).items():
+    for place, (option, parameter) in enumerate(options_of(step.entry).items()):
         if option in step.options and step.options[option] != parameter.default:
             value = step.options[option]
             text = str(value).lower() if isinstance(value, bool) else str(value)
-            yield shlex.quote(text) if parameter.default is parameter.empty and "=" not in text and text != PLUS else f"{option}={shlex.quote(text)}"
+            bare = place == 0 and parameter.default is parameter.empty and "=" not in text and text != PLUS
+            yield shlex.quote(text) if bare else f"{option}={shlex.quote(text)}"
 
 
 def normal(given: Any) -> Any:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from ragft.errors import InputError, unknown
 
-KINDS = ("arm", "chunker", "retriever", "stage", "tuning", "format", "metric")
+KINDS = ("arm", "chunker", "retriever", "stage", "system", "tuning", "format", "metric")
 
 # The modules that register the built-in entries; imported at first look-up so that `import ragft` stays light.
 BUILTIN = {
@@ -34,6 +34,7 @@ BUILTIN = {
         "ragft.retrieval.oracle",
     ),
     "stage": ("ragft.retrieval.stages", "ragft.retrieval.expand"),
+    "system": ("ragft.systems.logged", "ragft.systems.chain", "ragft.systems.endpoint", "ragft.systems.copying"),
     "tuning": ("ragft.tuning.methods",),
     "format": ("ragft.tuning.formats",),
     "metric": ("ragft.metrics.answer", "ragft.metrics.retrieval", "ragft.metrics.grounding"),
@@ -89,6 +90,14 @@ def retriever(name: str, summary: str, *, needs: Sequence[str] = ()) -> Callable
 def stage(name: str, summary: str, *, needs: Sequence[str] = ()) -> Callable[[F], F]:
     """Register a stage around a retriever: a function (Retriever, RetrieverParts, **options) -> Retriever."""
     return _register("stage", name, summary, needs=tuple(needs))
+
+
+def system(name: str, summary: str, *, generates: bool = False) -> Callable[[F], F]:
+    """Register a whole system: a function (SystemParts, **options) -> System. See `ragft.systems.base`.
+
+    `generates`: it makes a Generator instead, which answers prompts, so that a retriever may be put before it.
+    """
+    return _register("system", name, summary, generates=generates)
 
 
 def tuning(

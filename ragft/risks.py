@@ -58,7 +58,7 @@ def risks(context: Context, arms: Sequence[str], watcher: Watcher | None = None,
 
 def candidates(context: Context) -> list[str]:
     """The arms to try unless others are named: all but controls, which nobody would deploy."""
-    return [name for name, arm in context.study.arms.items() if not registry.is_control(arm.format)]
+    return [name for name, arm in context.study.arms.items() if not arm.system and not registry.is_control(arm.format)]
 
 
 # ── what came of it ──────────────────────────────────────────────────────────────────────────────────────────────────

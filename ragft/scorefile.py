@@ -123,7 +123,7 @@ def _arm(name: str, part: pd.DataFrame, questions: int) -> ArmScores:
     k = None if np.isnan(row["k"]) else int(row["k"])
     dose = None if np.isnan(row["dose"]) else float(row["dose"])
     slots = (row["retriever"] or None, row["tuning"] or None, form, row["model"], k, row["adapters"], control)
-    return ArmScores(name, scores, *slots, dose, row["recipe"])
+    return ArmScores(name, scores, *slots, dose, row["recipe"], row["system"])
 
 
 def _reference(arms: Sequence[ArmScores], asked: str | None) -> str:
@@ -247,7 +247,7 @@ def write_scores(run: Run, path: Path, metric: str) -> None:
     frame["hit"] = frame["recall@k"].map(lambda recall: float(recall == 1.0), na_action="ignore")
     for arm in table.arms:
         chosen, known = frame["arm"] == arm.name, facts[arm.name]
-        said = {column: getattr(arm, column) for column in ("retriever", "tuning", "format", "model", "k", "adapters", "dose", "recipe")}
+        said = {column: getattr(arm, column) for column in ("retriever", "tuning", "format", "model", "k", "adapters", "dose", "recipe", "system")}
         said |= {"control": int(arm.control), "untrained": known.untrained}
         if known.metered:
             update = known.metered.update_seconds

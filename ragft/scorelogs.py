@@ -26,7 +26,7 @@ LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip member: the lengths of its na
 LETTERS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}  # correct, partial, incorrect, no answer: inspect_ai's own values
 WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0, "nan": nan}  # NaN is how a scorer declines to score
 OF_SAMPLE = ("document", "stratum", "kind", "hit")  # what a sample's metadata, or a doc's fields, may say of its question
-OF_LOG = ("seed", "retriever", "tuning", "format", "model", "k", "adapters", "control")  # what the metadata of an eval may say of its arm
+OF_LOG = ("seed", "retriever", "tuning", "format", "model", "k", "adapters", "control", "system")  # what the metadata of an eval may say of its arm
 HARNESS = frozenset(
     ("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics", "doc_hash", "prompt_hash", "target_hash")
 )

@@ -25,7 +25,20 @@ if TYPE_CHECKING:
 
 REQUIRED = ("arm", "question", "score")
 OF_QUESTION = ("document", "stratum", "kind")  # one value for each question
-OF_ARM = ("retriever", "tuning", "format", "model", "k", "adapters", "control", "dose", "recipe", "untrained", "update_seconds")  # … each arm
+OF_ARM = (
+    "retriever",
+    "tuning",
+    "format",
+    "model",
+    "k",
+    "adapters",
+    "control",
+    "dose",
+    "recipe",
+    "system",
+    "untrained",
+    "update_seconds",
+)  # … each arm
 OF_ROW = (
     "seed",
     "outcome",

@@ -25,10 +25,11 @@ class ArmScores:
     control: bool = False  # trained on what should teach nothing that is asked
     dose: float | None = None  # wordings a fact is trained with
     recipe: str = ""  # what arms of one dose-response share beside the other fields: the options of tuning and format
+    system: str = ""  # a whole system instead of the study's model: looked at, and outside the 2x2 and the verdict
 
     @property
     def deployable(self) -> bool:
-        return self.retriever != "oracle" and not self.control
+        return self.retriever != "oracle" and not self.control and not self.system
 
     @property
     def scored(self) -> np.ndarray:

@@ -131,7 +131,7 @@ def score_table(run: Run, metric: str, reference: str) -> ScoreTable:
         fits = [read_json(run.seed_folder(name, seed) / "fit.json") for seed in seeds]
         adapters = fingerprint([fit["adapter"]["sha256"] for fit in fits]) if arm["tuning"] else ""
         slots = (arm["retriever"], arm["tuning"], arm["format"], arm["model"], arm["k"])
-        arms.append(ArmScores(name, np.array(values), *slots, adapters, is_control(arm), dose_of(arm), recipe_of(arm)))
+        arms.append(ArmScores(name, np.array(values), *slots, adapters, is_control(arm), dose_of(arm), recipe_of(arm), arm.get("system") or ""))
     first = next((seed for name, seed in found if name == reference), 0)
     hit = _column(score_rows(run, reference, first), gold, "recall@k") if reference in names else np.full(len(gold), np.nan)
     return ScoreTable(
@@ -163,15 +163,17 @@ def _declined(rows: Sequence[dict[str, Any]], gold: Sequence[Gold], metric: str)
 
 def _check_pairs(run: Run, found: Sequence[tuple[str, int]]) -> None:
     """Arms are paired only when they answered the same questions with the same base weights over the same chunks, and
-    those with the same retriever and k from the same prompts."""
+    those with the same retriever and k from the same prompts. Systems answer the same questions."""
     gold = {g.id for g in read_gold(run)}
     indexes, models, prompts = {}, {}, dict[tuple[str, str, int], tuple[str, str]]()
     for name, seed in found:
         arm = read_json(run.folder / "arms" / name / "arm.json")
-        models[arm["model"]] = name
         rows = score_rows(run, name, seed)
         if {row["question"] for row in rows} != gold:
             raise _other_questions(name, seed)
+        if arm.get("system"):
+            continue  # it is what it is: of a pair it shares the questions only
+        models[arm["model"]] = name
         for row in (row for row in rows if row["outcome"] != "error"):
             key, asked = (row["question"], str(arm["retriever"]), arm["k"] or 0), row["prompt"]
             first, seen = prompts.setdefault(key, (name, asked))

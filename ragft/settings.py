@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from ragft import recipe, registry
+from ragft import registry
+from ragft.armsettings import ArmSettings, Seed, check_arm, check_name, presets
 from ragft.cost import Prices
 from ragft.errors import InputError, MissingError, unknown
 from ragft.files import read_text
@@ -21,24 +21,6 @@ from ragft.slicing import checked
 from ragft.store import write_text
 from ragft.strict import Strict
 from ragft.types import Dtype
-
-MAX_NAME_BYTES = 200  # of the 255 that file systems allow: a run's folder has its date and key beside the name
-
-
-Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every random generator takes
-
-
-class ArmSettings(Strict):
-    """What fills the slots of one arm. None: the study's value (`k`), or the method's own (`learning_rate`)."""
-
-    retriever: Annotated[str | None, BeforeValidator(recipe.normal)] = None  # a line of ragft.recipe, or "auto"
-    k: int | None = Field(None, ge=1)
-    tuning: str | None = None
-    format: str | None = None
-    options: dict[str, Any] = Field(default_factory=dict)  # the tuning method's own, such as rank
-    format_options: dict[str, Any] = Field(default_factory=dict)  # the format's own, such as wordings
-    learning_rate: float | None = Field(None, gt=0)
-    seeds: tuple[Seed, ...] | None = None  # of a tuned arm; None: the study's
 
 
 class Search(Strict):
@@ -116,14 +98,16 @@ class Study(Strict):
     @model_validator(mode="after")
     def _names_are_known(self) -> Study:
         if self.name:
-            _check_name("name", self.name)
+            check_name("name", self.name)
         for name, arm in self.arms.items():
-            _check_arm(name, arm)
+            check_arm(name, arm)
         if self.reference not in self.arms:
             raise unknown("arm (as reference)", self.reference, self.arms)
         ref = self.arms[self.reference]
-        if ref.tuning or ref.retriever in (None, "oracle"):
-            raise InputError(f"reference '{self.reference}' must be a RAG arm without tuning: the question is what fine-tuning adds to it.")
+        if ref.tuning or ref.system or ref.retriever in (None, "oracle"):
+            raise InputError(
+                f"reference '{self.reference}' must be RAG with the study's own model, without tuning: the question is what that adds to it."
+            )
         if not registry.lookup("metric", self.metric).facts["score"]:
             scores = [name for name, entry in registry.entries("metric").items() if entry.facts["score"]]
             raise InputError(f"metric '{self.metric}' describes answers and does not score them. Use one of: {', '.join(scores)}.")
@@ -136,42 +120,6 @@ class Study(Strict):
         if self.chunk_overlap >= self.chunk_tokens:
             raise InputError(f"chunk_overlap ({self.chunk_overlap}) must be less than chunk_tokens ({self.chunk_tokens}).")
         return self
-
-
-def presets(names: list[str]) -> dict[str, ArmSettings]:
-    """Arm settings by name. Raises InputError for a name that is no preset."""
-    return {name: ArmSettings(**registry.lookup("arm", name).make()) for name in names}
-
-
-def _check_name(what: str, name: str) -> None:
-    """Refuse a name that cannot be a folder's."""
-    if "/" in name or "\\" in name or name.startswith(".") or not name.strip() or not name.isprintable():
-        raise InputError(f"{what} {name!r}: a name becomes a folder; leave out slashes, line breaks and leading dots.")
-    if len(name.encode()) > MAX_NAME_BYTES:
-        raise InputError(f"{what} {name!r}: a name becomes a folder; make it shorter than {MAX_NAME_BYTES} bytes.")
-
-
-def _check_arm(name: str, arm: ArmSettings) -> None:
-    _check_name("arm", name)
-    if arm.tuning is None:
-        if arm.format or arm.options or arm.format_options or arm.learning_rate or arm.seeds is not None:
-            what = "format, format_options, options, learning_rate and seeds"
-            raise InputError(f"arm '{name}': {what} belong to a tuned arm. Add tuning: lora, or remove them.")
-        return
-    _check_options(arm.tuning, arm.options, list(inspect.signature(registry.lookup("tuning", arm.tuning).make).parameters))
-    if arm.format_options and not arm.format:
-        raise InputError(f"arm '{name}': format_options need a format. Add format: paraphrase, or remove them.")
-    if arm.format:
-        _, *known = inspect.signature(registry.lookup("format", arm.format).make).parameters  # the first is the data
-        _check_options(arm.format, arm.format_options, [*known, "domain"] if arm.format == "other-documents" else known)
-    if arm.format and registry.lookup("format", arm.format).facts["passages"] and not arm.retriever:
-        raise InputError(f"arm '{name}': format '{arm.format}' trains on passages, so the arm needs a retriever. Add retriever: auto.")
-
-
-def _check_options(what: str, given: dict[str, Any], known: list[str]) -> None:
-    for option in given:
-        if option not in known:
-            raise unknown(f"option of {what}", option, known)
 
 
 def load_study(path: Path | str, changes: list[str] | None = None) -> Study:

@@ -99,7 +99,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one answer took. `seconds` is this question's share of its batch, `batch_seconds` the whole batch's."""
+    """What one answer took. `seconds` is this question's share of its batch, `batch_seconds` the whole batch's. 0 tokens of a system: not counted."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -107,6 +107,7 @@ class Usage:
     batch_seconds: float
     batch_size: int
     retrieval_seconds: float = 0.0
+    cost: float | None = None  # in the study's currency, where a system states it; None: seconds and tokens say it
 
 
 @dataclass(frozen=True, slots=True)

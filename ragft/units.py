@@ -25,8 +25,10 @@ from ragft.generation import Generator
 from ragft.measures import BASE, is_measured, measures_path
 from ragft.meter import PeakMemory
 from ragft.numbers import rough, size
+from ragft.outside import make_system, system_arm
 from ragft.progress import say
 from ragft.prompts import closed_book
+from ragft.retrieval.base import Retriever
 from ragft.settings import ArmSettings
 from ragft.store import Artifact, file_sha256, fingerprint, read_json, read_record, write_json
 from ragft.types import Dtype, FitReport, Forecast, Question, TrainingDtype
@@ -181,6 +183,7 @@ def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> No
             "arm": arm.model_dump(mode="json"),
             "index": index.sha256 if index and arm.retriever else None,
             "adapter": adapter.sha256 if adapter else None,
+            **({"system": make_system(context, arm.system).key()} if arm.system else {}),
             "questions": [question.text for question, _ in context.domain.split("test")],
         }
     )
@@ -189,7 +192,7 @@ def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> No
         return
     start_over_unless(folder, inputs)
     _store_fit(context, name, arm, seed, index if arm.retriever else None, adapter)
-    composed = compose(context, arm, index, adapter)
+    composed = system_arm(context, arm, _retriever(context, arm, index)) if arm.system else compose(context, arm, index, adapter)
     questions = [question for question, _ in context.domain.split("test")]
     ask(composed, questions, folder, progress)
     if seed == seeds_of(context.study, arm)[0] and not (adapter and adapter.fit.failed):
@@ -267,8 +270,15 @@ def _store_fit(context: Context, name: str, arm: ArmSettings, seed: int, index: 
     )
     write_json(
         context.run.folder / "arms" / name / "arm.json",
-        {"name": name, "model": context.model.sha256, "control": registry.is_control(arm.format), **resolved.model_dump(mode="json")},
+        {"name": name, "model": arm.system or context.model.sha256, "control": registry.is_control(arm.format), **resolved.model_dump(mode="json")},
     )
+
+
+def _retriever(context: Context, arm: ArmSettings, index: Artifact | None) -> Retriever | None:
+    if not arm.retriever or not index:
+        return None
+    evidence = {gold.id: gold.evidence for _, gold in context.domain.split("test")}
+    return make_retriever(resolve_retriever(arm.retriever, index.folder), opened(context, index), evidence)
 
 
 def compose(context: Context, arm: ArmSettings, index: Artifact | None, adapter: Artifact | None) -> Composed:
@@ -276,11 +286,7 @@ def compose(context: Context, arm: ArmSettings, index: Artifact | None, adapter:
     from ragft.serving import load_generator
 
     study = context.study
-    retriever = None
-    if arm.retriever and index:
-        evidence = {gold.id: gold.evidence for _, gold in context.domain.split("test")}
-        parts = opened(context, index)
-        retriever = make_retriever(resolve_retriever(arm.retriever, index.folder), parts, evidence)
+    retriever = _retriever(context, arm, index)
     why = adapter.fit.failed if adapter else ""
     weights = adapter.folder if adapter and not why else None
     generator: Generator = load_generator(context.model.folder, weights, study.max_new_tokens, precision=study.precision)

@@ -124,6 +124,11 @@ def seconds(answer: Answer, gold: Gold) -> float | None:
     return None if answer.usage is None else answer.usage.seconds + answer.usage.retrieval_seconds
 
 
+@metric("cost", "what a system says that the answer cost, in the study's currency", score=False)
+def cost(answer: Answer, gold: Gold) -> float | None:
+    return None if answer.usage is None else answer.usage.cost
+
+
 @metric("prompt_tokens", "tokens read", score=False)
 def prompt_tokens(answer: Answer, gold: Gold) -> float | None:
     return None if answer.usage is None else float(answer.usage.prompt_tokens)

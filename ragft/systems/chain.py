@@ -53,7 +53,7 @@ def _read(found: Any) -> tuple[str, tuple[str, ...]]:
     return text, tuple(str(getattr(context, "page_content", context)) for context in listed)
 
 
-@system("langchain", "any LangChain Runnable, or function, from a question to an answer: langchain module:name", asks=("where",))
+@system("langchain", "any LangChain Runnable, or function, from a question to an answer: langchain module:name")
 def langchain(parts: SystemParts, where: str) -> Chain:
     """Raises MissingError where it is not there, InputError where it is nothing that answers."""
     found = named(where)

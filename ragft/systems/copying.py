@@ -19,7 +19,7 @@ class Copier:
 
     def __init__(self, parts: SystemParts):
         if not parts.train:
-            raise InputError("system 'copy' copies answers of training questions, and there is none. Mark some with \"split\": \"train\".")
+            raise InputError('system \'copy\' copies answers of training questions, and there is none. Mark some with "split": "train".')
         chunks = tuple(Chunk(str(n), Span(str(n), 0, len(question.text)), question.text, "") for n, (question, _) in enumerate(parts.train))
         self._answers = [gold.answers[0] for _, gold in parts.train]
         self._nearest = lookup("retriever", "bm25").make(RetrieverParts(chunks))

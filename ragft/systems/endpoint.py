@@ -54,7 +54,7 @@ class Endpoint:
     completion_price: float
     ceiling: float
     spent: float = 0.0
-    _known: dict[Prompt, Completion] = field(default_factory=dict)  # of this batch: one that fails must not cost the others twice
+    _known: dict[Prompt, Completion] = field(default_factory=dict)  # of a batch in which one failed: the others are not paid twice
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count_tokens(self, text: str) -> int:
@@ -69,13 +69,15 @@ class Endpoint:
     def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
         """All at once, `parallel` at a time. Raises EndpointError where one cannot be had, InputError where the ceiling is reached."""
         if self.ceiling and self.spent >= self.ceiling:
-            raise InputError(f"{self.model} at {self.url} has cost {self.spent:.2f}, and its ceiling is {self.ceiling:g}. Raise ceiling to go on.")
+            raise InputError(f"{self.model} at {self.url} has cost {self.spent:.3g}, and its ceiling is {self.ceiling:g}. Raise ceiling to go on.")
         with ThreadPoolExecutor(self.parallel) as pool:
             found = list(pool.map(self._one, prompts))
-        self._known = {prompt: one for prompt, one in zip(prompts, found, strict=True) if isinstance(one, Completion)}
         failed = next((one for one in found if isinstance(one, EndpointError)), None)
         if failed is not None:
+            self._known |= {prompt: one for prompt, one in zip(prompts, found, strict=True) if isinstance(one, Completion)}
             raise failed
+        for prompt in prompts:
+            self._known.pop(prompt, None)
         return [one for one in found if isinstance(one, Completion)]
 
     def _one(self, prompt: Prompt) -> Completion | EndpointError:
@@ -95,7 +97,9 @@ class Endpoint:
         key = os.environ.get(self.key_variable, "") if self.key_variable else ""
         began = time.perf_counter()
         try:
-            answer = httpx.post(f"{self.url.rstrip('/')}/chat/completions", json=body, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=TIMEOUT)
+            answer = httpx.post(
+                f"{self.url.rstrip('/')}/chat/completions", json=body, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=TIMEOUT
+            )
         except httpx.TransportError as error:
             raise _AgainError(f"{self.url}: {type(error).__name__}: {error}") from error
         seconds = time.perf_counter() - began
@@ -134,7 +138,7 @@ def _asked_to_wait(header: str | None) -> float | None:
         return None
 
 
-@system("openai", "a model behind an OpenAI-compatible endpoint: openai url=http://localhost:8000/v1 model=name", asks=("url", "model"), generates=True)
+@system("openai", "a model behind an OpenAI-compatible endpoint: openai url=http://localhost:8000/v1 model=name", generates=True)
 def openai(
     parts: SystemParts,
     url: str,

@@ -42,7 +42,7 @@ class Logged:
         return file_sha256(self.path)
 
 
-@system("answers", "answers that a system logged: answers file.jsonl", asks=("file",))
+@system("answers", "answers that a system logged: answers file.jsonl")
 def answers(parts: SystemParts, file: str) -> Logged:
     """Raises InputError at the first line that is wrong, MissingError without a file."""
     path = parts.folder / file
@@ -74,8 +74,8 @@ def _reply(where: str, row: Mapping[str, Any]) -> Reply:
     if not isinstance(contexts, list) or not all(isinstance(context, str) for context in contexts):
         raise InputError(f'{where}: "contexts" must be a list of texts.')
     seconds = _number(where, row, "latency" if row.get("seconds") is None else "seconds")
-    tokens = [int(_number(where, row, key) or 0) for key in ("prompt_tokens", "completion_tokens")]
-    return Reply(text or "", seconds, *tokens, _number(where, row, "cost"), tuple(contexts), error=error)
+    read, written = (int(_number(where, row, key) or 0) for key in ("prompt_tokens", "completion_tokens"))
+    return Reply(text or "", seconds, read, written, _number(where, row, "cost"), tuple(contexts), error=error)
 
 
 def _number(where: str, row: Mapping[str, Any], key: str) -> float | None:
