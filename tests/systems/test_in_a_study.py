@@ -79,10 +79,10 @@ def test_what_a_system_cannot_be():
 
 def test_a_system_that_cannot_be_had_is_said_before_anything_runs(with_systems, tmp_path, domain_folder):
     (domain_folder / "prod.jsonl").unlink()
-    with pytest.raises(MissingError, match="arm 'prod': .*no such file"):
+    with pytest.raises(MissingError, match=r"arm 'prod': .*no such file"):
         prepare(with_systems, tmp_path / "runs")
     (domain_folder / "prod.jsonl").write_text('{"id": 1}\n')
-    with pytest.raises(InputError, match="arm 'prod': .*prod.jsonl:1"):
+    with pytest.raises(InputError, match=r"arm 'prod': .*prod\.jsonl:1"):
         prepare(with_systems, tmp_path / "runs")
 
 
