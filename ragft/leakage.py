@@ -88,7 +88,11 @@ def find_leaks(domain: Domain, embed: Embed | None = None) -> list[Leak]:
     asked = _Asked([*held_out, *train], embed)
     offset = len(held_out)
     pairs = [(i, offset + j) for i, j in _with_one_answer(held_out, train)]
-    among = [(offset + i, offset + j) for i, j in _with_one_answer(train, train) if train[i][1].fact != train[j][1].fact and _stated(train[i][1], train[j][1])]
+    among = [
+        (offset + i, offset + j)
+        for i, j in _with_one_answer(train, train)
+        if train[i][1].fact != train[j][1].fact and _stated(train[i][1], train[j][1])
+    ]
     least = {sign: _calibrated(among, asked.likeness(sign, among), floor, len(train)) for sign, floor in asked.calibrated.items()}
     found: dict[int, Leak] = {}
     for (i, j), signs in asked.signs(pairs, least):

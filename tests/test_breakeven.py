@@ -200,7 +200,9 @@ def test_an_interval_of_known_variances_is_fieller_s(a, b, va, vb):
     reach = REACH["questions"]
     found, expected = confidence_set(as_terms(a, b, va, vb), "questions"), fieller(a, b, va, 0.0, vb, Z, reach)
     ends = [end for segment in expected for end in segment if end]
-    assume(all(1e-6 < end < reach / 10 for end in ends) and abs(b * b - Z * Z * vb) > 1e-9 * vb)  # not at the rim, where rounding decides
+    assume(
+        all(1e-6 < end < reach / 10 for end in ends) and abs(b * b - Z * Z * vb) > 1e-3 * vb
+    )  # not at the rim, where the ends go to infinity and rounding decides
     assert len(found) == len(expected)
     for segment, other in zip(found, expected, strict=True):
         assert segment == tuple(None if end is None else pytest.approx(end, rel=1e-5, abs=1e-9) for end in other)

@@ -140,14 +140,14 @@ def test_unknown_columns_are_ignored_and_said(tmp_path):
 def test_every_column_reaches_its_place(tmp_path):
     row = {
         "arm": "mine", "question": "q", "score": "1", "document": "d", "stratum": "unanswerable", "kind": "value", "retriever": "dense",
-        "tuning": "dora", "format": "raft", "model": "m", "k": "4", "adapters": "a1", "control": "yes", "dose": "4", "recipe": "r", "untrained": "", "update_seconds": "40",
+        "tuning": "dora", "format": "raft", "model": "m", "k": "4", "adapters": "a1", "control": "yes", "dose": "4", "recipe": "r", "system": "s", "untrained": "", "update_seconds": "40",
         "seed": "3", "outcome": "ok", "hit": "1", "abstained": "0", "false_answer": "1", "index_seconds": "60", "training_seconds": "3540", "setup_gib": "3", "answer_gib": "1.5",
         "training_tokens": "5000", "seconds": "0.5", "batch": "b", "alone_seconds": "2.5", "prompt_tokens": "100", "completion_tokens": "9",
     }  # fmt: skip
     assert list(row) == list(COLUMNS)
     found = read(tmp_path, f"{','.join(row)}\n{','.join(row.values())}\n", reference="mine")
     arm, facts = found.table.arms[0], found.facts["mine"]
-    assert (arm.dose, arm.recipe) == (4.0, "r")
+    assert (arm.dose, arm.recipe, arm.system) == (4.0, "r", "s")
     assert (arm.retriever, arm.tuning, arm.format, arm.model, arm.k, arm.adapters, arm.control) == ("dense", "dora", "raft", "m", 4, "a1", True)
     assert (found.table.strata, found.table.kinds, found.table.hit.tolist()) == (("unanswerable",), ("value",), [1.0])
     assert (facts.retriever, facts.tuning) == ("dense", "dora")

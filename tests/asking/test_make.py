@@ -65,7 +65,7 @@ def test_what_the_documents_do_not_say_is_in_none_that_names_the_thing():
 
 
 def test_a_fact_with_two_answers_is_left_out():
-    documents = sheets(24, **{"other.md": "# Kova 3 pump\n\nWeight: 99 kg\n\nOrder code: KV-003\n"})
+    documents = sheets(24, **{"other.md": "# Kova 3\n\nWeight: 99 kg\n\nOrder code: KV-003\n"})
     documents[-1] = Document("other.md", documents[-1].text, "Kova 3")
     made = make_questions(documents)
     assert made.counts["facts with several answers in the corpus"] == 1
