@@ -128,7 +128,6 @@ class Metered:
     prompt_tokens: float = 0.0  # a question
     completion_tokens: float = 0.0
     update_seconds: Measured | None = None  # by the update drill; None: as the set-up, a changed corpus is indexed and trained on anew
-    stated: Measured | None = None  # what a question costs, where a system says so itself; None: it follows from seconds or tokens
     index_seconds: Measured = Measured(0.0)  # the part of the set-up that stays on the machine where an API trains
 
     def setup(self, prices: Prices) -> Measured:
@@ -152,18 +151,14 @@ class Metered:
 
     def priceable(self, prices: Prices) -> bool:
         """Whether answers have a cost: not where a price per token is stated and no tokens were counted."""
-        if self.stated is not None:
-            return True
         by_token = prices.prompt_tokens_per_million is not None or prices.completion_tokens_per_million is not None
         return not by_token or self.prompt_tokens > 0 or self.completion_tokens > 0
 
     def question(self, prices: Prices) -> Measured:
-        """What it states itself; else of a model behind an API the tokens, of one's own the seconds.
+        """Of a model behind an API the tokens, of one's own the seconds.
 
         Raises InputError where a price per token is stated, but no tokens were counted.
         """
-        if self.stated is not None:
-            return self.stated
         if prices.prompt_tokens_per_million is None and prices.completion_tokens_per_million is None:
             return self.question_seconds.times(prices.second(self.answer_gib))
         if self.prompt_tokens <= 0 and self.completion_tokens <= 0:

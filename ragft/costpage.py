@@ -20,11 +20,7 @@ def view(m: Material) -> dict[str, Any]:
     """What cost.html knows: of the arms that could be deployed."""
     facts, prices = arm_facts(m.run, m.comparison.metric), m.study.costs
     priceable = {name: found for name, found in facts.items() if found.metered and found.metered.priceable(prices)}
-    known = {
-        name: found.metered
-        for name, found in priceable.items()
-        if found.metered and found.retriever != "oracle" and not m.arm(name).control and not m.arm(name).system
-    }
+    known = {name: found.metered for name, found in priceable.items() if found.metered and found.retriever != "oracle" and not m.arm(name).control}
     lines = _lines(m, known)
     return {
         "costs": {name: arm_cost(metered, prices) for name, metered in known.items()},

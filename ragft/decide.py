@@ -91,10 +91,10 @@ def _systems(found: Comparison) -> list[str]:
 
 
 def _outdone(found: Comparison) -> list[str]:
-    """A system that surely beats the reference by more than the margin: the verdict is about a RAG that is not the best at hand."""
+    """A system that surely beats the reference by more than the margin: fine-tuning was compared with less than there is."""
     better = [system for system in found.systems if above(system.low, found.margin)]
     return [
-        f"{says(system)}, surely more than the margin: {found.reference} is not the best RAG at hand, and {system.arm} was not fine-tuned."
+        f"{says(system)}, surely more than the margin: {found.reference} is not the best at hand. What fine-tuning adds to {system.arm} is not known."
         for system in better
     ]
 

@@ -57,7 +57,7 @@ def arm_facts(run: Run, metric: str) -> dict[str, ArmFacts]:
         facts[name] = ArmFacts(
             retriever=arm["retriever"],
             tuning=arm["tuning"],
-            metered=None if untrained else _metered(fits, rows, seeds, metric, alone, name, drill),
+            metered=None if untrained or arm.get("system") else _metered(fits, rows, seeds, metric, alone, name, drill),
             measured={need: one.quantity for need, one in found.items() if one.quantity is not None},
             untrained=untrained,
             why_not={need: one.why_not for need, one in found.items() if one.why_not},
@@ -92,14 +92,7 @@ def _metered(fits: Rows, rows: Sequence[Rows], seeds: Sequence[int], metric: str
         completion_tokens=_mean(row["completion_tokens"] for _, row in every),
         update_seconds=timed_once(fresh.seconds, [trained, index]) if fresh and fresh.seconds is not None else None,
         index_seconds=index,
-        stated=_stated(every),
     )
-
-
-def _stated(every: Sequence[tuple[int, Mapping[str, Any]]]) -> Measured | None:
-    """What a system says that a question costs; each question is asked once."""
-    found = [row["cost"] for _, row in every if row["cost"] is not None]
-    return measured(found) if found else None
 
 
 def _index(fits: Rows) -> Measured:

@@ -75,9 +75,9 @@ def pass_gate(context: Context) -> Gate:
     if found is None or found.inputs != _inputs(context.domain, context.embedder):
         found = look(context.domain, context.embedder)
     found = Gate(found.inputs, found.held_out, found.pairs, found.by_meaning, study.waive_leaks.strip())
-    write_json(path, found)
     if found.blocking and not found.waived:
         raise InputError(f"{_told(found)} All of them, side by side: ragft questions check {study.domain}")
+    write_json(path, found)
     return found
 
 

@@ -47,6 +47,8 @@ def probe(context: Context, watcher: Watcher) -> Work:
         progress(2, 3)
         forecasts, notes = _trainings(context, Path(folder), parts, began)
         progress(3, 3)
+    if systems := [name for name, arm in context.study.arms.items() if arm.system]:
+        notes.append(f"How long {' and '.join(systems)} will take is not known; it is not in the sum.")
     if share < 1:
         notes.append(f"The index was tried on {100 * share:.0f} % of the documents.")
     steps = tuple(_steps(context, index.seconds / share, closed, shown, forecasts))

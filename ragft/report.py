@@ -136,6 +136,7 @@ class ArmView:
     false_answers: float | None
     seconds: float | None
     prompt_tokens: float | None
+    cost: float | None  # of a question, where a system states it
     trainable: int | None
     outcomes: dict[str, int]
     answers: int
@@ -154,6 +155,7 @@ def _arm_view(m: Material, row: ArmRow) -> ArmView:
         false_answers=_mean(part, "false_answer"),
         seconds=_mean(part, "seconds"),
         prompt_tokens=_mean(part, "prompt_tokens"),
+        cost=_mean(part, "cost"),
         trainable=fit.trainable_parameters if fit else None,
         outcomes=outcomes,
         answers=len(part),

@@ -79,7 +79,7 @@ def no_rag(case: Case) -> tuple[str, str, list[str]] | None:
     )
     if not why:
         return None
-    plain = [name for name, arm in case.facts.items() if arm.retriever not in (None, "oracle") and not arm.tuning]
+    plain = [name for name in case.found.family if case.retrieves(name) and not case.facts[name].tuning]
     remedy = f"Set reference: {plain[0]}, and decide again." if plain else "Add an arm with a retriever and no tuning, and make it the reference."
     return "undecided", ref, [f"The reference arm {ref} {why}, so no arm here is compared with plain RAG. {remedy}"]
 

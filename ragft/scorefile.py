@@ -271,6 +271,8 @@ def _index_timings(run: Run, name: str) -> list[float]:
 
 
 def _training_seconds(run: Run, name: str, seed: int) -> float | None:
-    """0 for an arm that neither trains nor retrieves: its set-up is known to be nothing."""
+    """0 for an arm that neither trains nor retrieves: its set-up is known to be nothing. None for a system, of which nothing is known."""
+    if read_json(run.folder / "arms" / name / "arm.json").get("system"):
+        return None
     built = read_json(run.seed_folder(name, seed) / "fit.json")
     return built["adapter"]["fit"]["seconds"] if "adapter" in built else None if "index" in built else 0.0

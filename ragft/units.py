@@ -195,7 +195,8 @@ def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> No
     composed = system_arm(context, arm, _retriever(context, arm, index)) if arm.system else compose(context, arm, index, adapter)
     questions = [question for question, _ in context.domain.split("test")]
     ask(composed, questions, folder, progress)
-    if seed == seeds_of(context.study, arm)[0] and not (adapter and adapter.fit.failed):
+    # a system's own seconds are known or not; asking it again could cost money, and reading a log takes no time at all
+    if seed == seeds_of(context.study, arm)[0] and not arm.system and not (adapter and adapter.fit.failed):
         step = max(1, len(questions) // LATENCY_QUESTIONS)
         with PeakMemory() as peak:
             alone = latencies(composed, questions[::step][:LATENCY_QUESTIONS])

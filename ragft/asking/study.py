@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ragft.asking.make import PER_DOCUMENT, make_questions
+from ragft.asking.make import PER_DOCUMENT, Made, make_questions
 from ragft.domain import load_domain
+from ragft.domain.draft import check_free
 from ragft.domain.loaders import load_documents
 from ragft.domain.scaffold import init_study
 from ragft.errors import InputError
 from ragft.leakage import find_leaks
-from ragft.store import read_jsonl_as, to_json, write_text
-from ragft.types import Split
+from ragft.store import to_json, write_text
 
 WITHOUT = ("arms: [base, rag, lora, rag+lora]", "# add oracle and raft once the questions name their evidence\n")  # as `ragft init` writes them
+USES = {"train": "train on", "dev": "choose settings by", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -41,30 +44,34 @@ def make_study(corpus: Path, out: Path | None = None, per_document: int = PER_DO
         raise InputError(f"{corpus}: not a study that `ragft init` made. For a folder of documents say where the study goes: --out my-study")
     if out is None and (corpus / "questions.jsonl").exists():
         raise InputError(f"{corpus / 'questions.jsonl'}: this study has questions already. Move the file away to have new ones made.")
-    documents, _ = load_documents(corpus if out else corpus / "corpus")
-    made = make_questions(documents, per_document)
-    text = "".join(to_json(line) + "\n" for line in made.lines)
     if out:
-        with tempfile.TemporaryDirectory() as beside:
-            file = Path(beside, "questions-made-by-rules.jsonl")
-            file.write_text(text, encoding="utf-8")
-            study = init_study(out, corpus, file)
-    else:
-        write_text(corpus / "questions.jsonl", text)
-        study = corpus / "study.yaml"
-        before = study.read_text(encoding="utf-8")
-        write_text(study, before.replace(WITHOUT[0], "arms: [base, oracle, rag, lora, rag+lora, raft]").replace(WITHOUT[1], ""))
-    return MadeStudy(study, _counts(study.parent, made.counts))
+        check_free(out)
+    source = corpus if out else corpus / "corpus"
+    documents, _ = load_documents(source)
+    made = make_questions(documents, per_document)
+    with tempfile.TemporaryDirectory() as beside:
+        file = Path(beside, "questions-made-by-rules.jsonl")
+        lines, counts = _without_leaks(made, source, file)
+        _write(file, lines)
+        if out:
+            return MadeStudy(init_study(out, source, file), counts)
+    _write(corpus / "questions.jsonl", lines)
+    study = corpus / "study.yaml"
+    before = study.read_text(encoding="utf-8")
+    write_text(study, before.replace(WITHOUT[0], "arms: [base, oracle, rag, lora, rag+lora, raft]").replace(WITHOUT[1], ""))
+    return MadeStudy(study, counts)
 
 
-def _counts(folder: Path, counts: Counter[str]) -> dict[str, int]:
-    """What was made, after leaks are taken out of the question file."""
-    leaks = {leak.question for leak in find_leaks(load_domain(folder))}
-    if leaks:
-        path = folder / "questions.jsonl"
-        kept = [line for line in read_jsonl_as(dict, path) if line["id"] not in leaks]
-        write_text(path, "".join(to_json(line) + "\n" for line in kept))
-    domain = load_domain(folder)
-    uses: dict[str, Split] = {"train on": "train", "choose settings by": "dev", "test": "test"}
-    splits = {f"questions to {use}": len(domain.split(split)) for use, split in uses.items()}
-    return {**{what: number for what, number in counts.items() if number}, "held-out questions that leaked, left out": len(leaks), **splits}
+def _write(path: Path, lines: Sequence[dict[str, Any]]) -> None:
+    write_text(path, "".join(to_json(line) + "\n" for line in lines))
+
+
+def _without_leaks(made: Made, source: Path, file: Path) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """The lines without held-out questions that leak, and what was made; found by making the study beside `file` first."""
+    _write(file, made.lines)
+    domain = load_domain(init_study(file.parent / "study", source, file).parent)
+    leaks = {leak.question for leak in find_leaks(domain)}
+    lines = [line for line in made.lines if line["id"] not in leaks]
+    splits = Counter(line["split"] for line in lines)
+    counts = {what: number for what, number in made.counts.items() if number} | {"held-out questions that leaked, left out": len(leaks)}
+    return lines, counts | {f"questions to {use}": splits[split] for split, use in USES.items()}

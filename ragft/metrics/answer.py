@@ -131,9 +131,10 @@ def cost(answer: Answer, gold: Gold) -> float | None:
 
 @metric("prompt_tokens", "tokens read", score=False)
 def prompt_tokens(answer: Answer, gold: Gold) -> float | None:
-    return None if answer.usage is None else float(answer.usage.prompt_tokens)
+    return float(answer.usage.prompt_tokens) if answer.usage and answer.usage.prompt_tokens else None
 
 
 @metric("completion_tokens", "tokens written", score=False)
 def completion_tokens(answer: Answer, gold: Gold) -> float | None:
-    return None if answer.usage is None else float(answer.usage.completion_tokens)
+    # no prompt is without a token: where none was counted, the system did not say how many there were
+    return float(answer.usage.completion_tokens) if answer.usage and answer.usage.prompt_tokens else None
