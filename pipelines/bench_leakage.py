@@ -4,7 +4,8 @@
 
 For each domain: clean, then with 1, 5, 10 and 20 % of its untrained held-out facts leaked into training. A `near copy` is the held-out
 question but for a word or two in front of it; `by people` are held-out wordings of trained facts, written by people, as if the
-file did not say that they ask for the same. Two cores: half a minute, with an embedder two. Prints JSON, or the table of docs/questions.md.
+file did not say that they ask for the same. Two cores: two seconds, with an embedder
+16. Prints JSON, or with --table the table of docs/questions.md.
 """
 
 from __future__ import annotations

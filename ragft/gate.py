@@ -96,15 +96,24 @@ def _told(found: Gate) -> str:
     )
 
 
-def gate_notes(folder: Path) -> list[str]:
-    """What a reader of the run's results should know of its leaks."""
+def gate_warnings(folder: Path) -> list[str]:
+    """What a reader must know before trusting a run whose leaks were waived."""
     found = read_gate(folder)
-    if found is None or not found.pairs:
+    if found is None or not found.blocking:
         return []
-    share = f"{len(found.pairs)} of {found.held_out} held-out questions"
-    if found.blocking:
-        return [f"{share} can be answered by copying a training answer. The leakage gate was waived, with the reason: {found.waived}"]
-    return [f"{share} look as if training asked for the same. So few may do so by accident, and change no verdict; {FILE} has them."]
+    return [f"{_share(found)} can be answered by copying a training answer. The leakage gate was waived: «{found.waived}»."]
+
+
+def gate_notes(folder: Path) -> list[str]:
+    """What a reader of the run's results should know of a few likely leaks."""
+    found = read_gate(folder)
+    if found is None or not found.pairs or found.blocking:
+        return []
+    return [f"{_share(found)} look as if training asked for the same. So few may do so by accident, and change no verdict; {FILE} has them."]
+
+
+def _share(found: Gate) -> str:
+    return f"{len(found.pairs)} of {found.held_out} held-out questions"
 
 
 def gate_text(found: Gate) -> str:

@@ -21,7 +21,7 @@ from ragft.domain import load_domain
 from ragft.errors import MismatchError, MissingError
 from ragft.facts import arm_facts
 from ragft.files import check_writable
-from ragft.gate import pass_gate
+from ragft.gate import gate_warnings, pass_gate
 from ragft.models import find_model, is_hub_id
 from ragft.placement import several_gpus, side_by_side
 from ragft.plan import make_plan
@@ -201,8 +201,13 @@ def _compared(run: Run, study: Study) -> Comparison:
 def _decided(run: Run, study: Study, found: Comparison) -> Decision:
     facts, table = arm_facts(run, study.metric), scoring.score_table(run, study.metric, study.reference)
     model = read_json(run.folder / "manifest.json")["model"]["name"]
-    notes, changed = scoring.held_out_notes(run), protocol.changes(run, study, found)
+    notes, changed = scoring.held_out_notes(run), _warnings(run, study, found)
     return decide(found, facts, model=model, needs=study.needs, prices=study.costs, table=table, notes=notes, warnings=changed)
+
+
+def _warnings(run: Run, study: Study, found: Comparison) -> list[str]:
+    """What was changed after answers were seen, and leaks that were waived."""
+    return [*protocol.changes(run, study, found), *gate_warnings(run.folder)]
 
 
 @dataclass(frozen=True)
@@ -231,7 +236,7 @@ class Decider:
     def __call__(self, *, margin: float | None = None, prices: Prices | None = None, needs: Mapping[str, float | bool] | None = None) -> Decision:
         found = self.found if margin is None else at_margin(self.found, margin)
         asked = dict(self.study.needs if needs is None else needs)
-        changed = protocol.changes(self.run, self.study.model_copy(update={"margin": found.margin, "needs": asked}), found)
+        changed = _warnings(self.run, self.study.model_copy(update={"margin": found.margin, "needs": asked}), found)
         return decide(found, self.facts, model=self.model, needs=asked, prices=prices or self.study.costs, notes=self.notes, warnings=changed)
 
 

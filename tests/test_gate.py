@@ -11,8 +11,9 @@ from ragft import gate
 from ragft.cli import main
 from ragft.domain import load_domain
 from ragft.errors import InputError
-from ragft.gate import gate_notes, gate_text, look, pass_gate, read_gate
-from ragft.study import prepare
+from ragft.gate import gate_notes, gate_text, gate_warnings, look, pass_gate, read_gate
+from ragft.settings import Study
+from ragft.study import prepare, replay, run
 
 
 def leak(folder, split="test"):
@@ -35,7 +36,7 @@ def test_a_clean_domain_passes_and_the_run_keeps_what_was_looked_at(tiny_study, 
     found = pass_gate(context)
     assert found.pairs == () and found.held_out > 0
     assert read_gate(context.run.folder) == found
-    assert gate_notes(context.run.folder) == []
+    assert gate_notes(context.run.folder) == gate_warnings(context.run.folder) == []
 
 
 def test_a_leak_stops_a_run_before_anything_else(leaking, tiny_study, tmp_path):
@@ -49,8 +50,8 @@ def test_a_leak_stops_a_run_before_anything_else(leaking, tiny_study, tmp_path):
 def test_a_waiver_lets_it_run_and_is_repeated(leaking, tiny_study, tmp_path):
     context = prepare(tiny_study.model_copy(update={"waive_leaks": "they are asked so on purpose"}), tmp_path / "runs")
     assert [pair.leak.question for pair in pass_gate(context).blocking] == ["leaked"]
-    (note,) = gate_notes(context.run.folder)
-    assert "they are asked so on purpose" in note and "1 of" in note
+    (note,) = gate_warnings(context.run.folder)
+    assert gate_notes(context.run.folder) == [] and "they are asked so on purpose" in note and "1 of" in note
 
 
 def test_what_was_found_is_not_sought_again(leaking, tiny_study, tmp_path, monkeypatch):
@@ -83,3 +84,14 @@ def test_a_leak_into_dev_counts_too(domain_folder):
     leak(domain_folder, "dev")
     found = look(load_domain(domain_folder), None)
     assert found.pairs[0].leak.split == "dev" and "1 must not stay" in gate_text(found)
+
+
+def test_the_verdict_of_a_waived_study_warns(leaking, tiny_study, tmp_path):
+    arms = {"base": {}, "rag": {"retriever": "bm25"}}
+    study = Study.model_validate({**tiny_study.model_dump(), "arms": arms, "waive_leaks": "they are asked so on purpose"})
+    result = run(study, tmp_path / "runs")
+    assert any("they are asked so on purpose" in warning for warning in result.decision.warnings)
+    assert "they are asked so on purpose" in (result.run.folder / "report.html").read_text()
+    with pytest.raises(InputError, match="waive_leaks"):
+        run(study.model_copy(update={"waive_leaks": ""}), tmp_path / "runs")
+    assert replay(result.run), "a refused run leaves the finished one as it was"
