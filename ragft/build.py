@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,8 +23,13 @@ from ragft.numbers import percent
 from ragft.prompts import passage
 from ragft.recipe import steps_of
 from ragft.retrieval.base import Retriever, RetrieverParts
-from ragft.store import read_json, read_jsonl_as, write_json, write_jsonl
+from ragft.retrieval.stored import FILE as CHUNKS
+from ragft.retrieval.stored import StoredChunks
+from ragft.store import read_json, write_json, write_jsonl
 from ragft.types import Chunk, Document, Evidence, FitReport, Gold, Hit, Question
+
+if TYPE_CHECKING:
+    from ragft.retrieval.nearest import Reached
 
 AUTO = ("hybrid", "hybrid dense_share=0.7", "bm25", "dense")  # in order of preference: a later one must be better, not as good
 DEV_QUESTIONS = 200  # enough to tell retrievers apart; more only take time
@@ -60,29 +65,54 @@ class IndexPlan:
 
 
 def build_index(plan: IndexPlan, folder: Path, progress: Progress = lambda done, total: None, previous: Path | None = None) -> FitReport:
-    """chunks.jsonl, vectors.npy (with an embedder) and choice.json, which says what `retriever: auto` stands for here.
+    """chunks.jsonl, bm25/, with an embedder vectors.npy and for many of them nearest.faiss, and choice.json: what `retriever: auto` stands for.
 
-    `progress` counts documents that were chunked, then passages that were embedded. With `previous`, the folder of an index by the same
-    embedder, vectors of passages that stand there too are taken from it: the result is that of a whole build, to the rounding
-    by which a vector depends on what was embedded beside it (about 1e-7).
+    All but choice.json are read where they lie (memory-mapped). `progress` counts documents that were chunked, then passages
+    that were embedded. With `previous`, the folder of an index by the same embedder, vectors of passages that stand there too
+    are taken from it: the result is that of a whole build, to the rounding by which a vector depends on what was embedded
+    beside it (about 1e-7).
     """
     began = time.perf_counter()
     with PeakMemory() as peak:
         chunks = plan.chunks(_counted(plan.domain.documents, progress), token_counter(plan.model))
-        write_jsonl(folder / "chunks.jsonl", chunks)
-        if plan.embedder:
-            known = _vectors_of(previous, plan.embedder) if previous else {}
-            np.save(folder / "vectors.npy", _embed_all(plan.embedder, chunks, known, progress))
-        chosen, recalls = choose_retriever(_parts(folder, chunks, plan.embedder), plan.domain.split("dev")[:DEV_QUESTIONS], plan.k)
+        reached = _write(plan, chunks, folder, previous, progress)
+        chosen, recalls = choose_retriever(_parts(folder, plan.embedder), plan.domain.split("dev")[:DEV_QUESTIONS], plan.k)
         embedder = plan.embedder.sha256 if plan.embedder else None
-        write_json(folder / "choice.json", {"auto": chosen, "k": plan.k, "recall_on_dev": recalls, "embedder": embedder})
+        write_json(folder / "choice.json", {"auto": chosen, "k": plan.k, "recall_on_dev": recalls, "embedder": embedder, "nearest": reached})
     return FitReport(
         seconds=time.perf_counter() - began,
         peak_bytes=peak.bytes,
         examples=len(chunks),
-        artifact_bytes=sum(p.stat().st_size for p in folder.iterdir()),
-        notes=(_say_choice(chosen, recalls, plan.k),),
+        artifact_bytes=sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()),
+        notes=(_say_choice(chosen, recalls, plan.k), *([_say_nearest(reached)] if reached else [])),
     )
+
+
+def _write(plan: IndexPlan, chunks: Sequence[Chunk], folder: Path, previous: Path | None, progress: Progress) -> Reached | None:
+    """What is searched; the answer is how far a search by meaning looks, None: everywhere."""
+    from ragft.retrieval.bm25 import index_terms, store_terms
+    from ragft.retrieval.nearest import EXACT, build_nearest
+
+    write_jsonl(folder / CHUNKS, chunks)
+    store_terms(index_terms(chunks), folder)
+    if not plan.embedder:
+        return None
+    known = _vectors_of(previous, plan.embedder) if previous else {}
+    vectors = _embed_all(plan.embedder, chunks, known, progress)
+    np.save(folder / "vectors.npy", vectors)
+    dev = [question.text for question, _ in plan.domain.split("dev")[:DEV_QUESTIONS]] if len(vectors) > EXACT else []
+    return build_nearest(vectors, folder, _embedding(plan.embedder)(dev) if dev else None)
+
+
+def _embedding(embedder: Model) -> Callable[[Sequence[str]], np.ndarray]:
+    """Texts -> vectors; the embedder is loaded when it is needed."""
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        from ragft.retrieval.dense import load_embedder
+
+        return load_embedder(embedder.folder)(texts)
+
+    return embed
 
 
 def update_index(plan: IndexPlan, folder: Path, progress: Progress = lambda done, total: None) -> FitReport:
@@ -110,7 +140,7 @@ def _vectors_of(index: Path, embedder: Model) -> dict[str, np.ndarray]:
     if read_json(index / "choice.json").get("embedder") != embedder.sha256:
         return {}
     vectors = np.load(index / "vectors.npy", mmap_mode="r", allow_pickle=False)
-    return dict(zip(map(passage, read_jsonl_as(Chunk, index / "chunks.jsonl")), vectors, strict=True))
+    return dict(zip(map(passage, StoredChunks(index)), vectors, strict=True))
 
 
 def _counted(documents: Sequence[Document], progress: Progress) -> Iterator[Document]:
@@ -171,26 +201,29 @@ def _say_choice(chosen: str, recalls: dict[str, float], k: int) -> str:
     return f"retriever auto = {chosen} (recall@{k} on dev questions: {figures})"
 
 
+def _say_nearest(reached: Reached) -> str:
+    found = f"{percent(reached.recall, 0)} of what an exact search finds"
+    return f"search by meaning does not compare all passages: {reached.kind}, {reached.setting} {reached.value}, {found}"
+
+
 # ── using an index ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @lru_cache(maxsize=2)
 def open_index(folder: Path, sha256: str, embedder: Model | None) -> RetrieverParts:
-    """The parts stored in an index folder; `sha256` (of the artifact) makes a rebuilt one another."""
-    return _parts(folder, tuple(read_jsonl_as(Chunk, folder / "chunks.jsonl")), embedder)
+    """The parts stored in an index folder; `sha256` (of the artifact) makes a rebuilt one another. Raises MissingError where there is none."""
+    return _parts(folder, embedder)
 
 
-def _parts(folder: Path, chunks: Sequence[Chunk], embedder: Model | None) -> RetrieverParts:
-    path = folder / "vectors.npy"
+def _parts(folder: Path, embedder: Model | None) -> RetrieverParts:
+    from ragft.retrieval.bm25 import stored_terms
+    from ragft.retrieval.nearest import open_nearest
+
+    path, found = folder / "vectors.npy", RetrieverParts(StoredChunks(folder), terms=stored_terms(folder))
     if embedder is None or not path.is_file():
-        return RetrieverParts(tuple(chunks))
-
-    def embed(texts: Sequence[str]) -> np.ndarray:
-        from ragft.retrieval.dense import load_embedder
-
-        return load_embedder(embedder.folder)(texts)
-
-    return RetrieverParts(tuple(chunks), np.load(path, allow_pickle=False), embed)
+        return found
+    vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+    return replace(found, vectors=vectors, embed=_embedding(embedder), nearest=open_nearest(folder, vectors))
 
 
 def make_retriever(line: str, parts: RetrieverParts, evidence: dict[str, tuple[Evidence, ...]] | None = None) -> Retriever:

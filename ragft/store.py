@@ -110,14 +110,16 @@ def read_jsonl_as(kind: type[T], path: Path) -> list[T]:
     """The file's lines as records of `kind` (a dataclass). Raises MissingError or InputError naming file, line and remedy."""
     if not path.is_file():
         raise MissingError(f"{path}: no such file. {_remedy(path)}")
-    adapter, records = _adapter(cast(Hashable, kind)), []
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):  # bytes: a torn line may end inside a character
-        try:
-            if line.strip():
-                records.append(adapter.validate_json(line))
-        except ValueError as error:
-            raise InputError(f"{path}:{number}: a line that is torn or was changed. {_remedy(path)}") from error
-    return records
+    lines = enumerate(path.read_bytes().split(b"\n"), start=1)  # bytes: a torn line may end inside a character
+    return [line_as(kind, line, path, number) for number, line in lines if line.strip()]
+
+
+def line_as(kind: type[T], line: bytes, path: Path, number: int) -> T:
+    """One line of a file as a record of `kind`. Raises InputError naming file, line and remedy."""
+    try:
+        return cast(T, _adapter(cast(Hashable, kind)).validate_json(line))
+    except ValueError as error:
+        raise InputError(f"{path}:{number}: a line that is torn or was changed. {_remedy(path)}") from error
 
 
 def read_record(kind: type[T], path: Path) -> T:

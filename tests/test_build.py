@@ -13,7 +13,7 @@ from ragft.build import IndexPlan, build_index, make_retriever, open_index, upda
 from ragft.domain import load_domain
 from ragft.errors import MissingError
 from ragft.models import find_model
-from ragft.retrieval import dense
+from ragft.retrieval import dense, nearest
 from ragft.types import Document
 
 
@@ -55,7 +55,7 @@ def test_an_update_equals_a_rebuild_and_embeds_only_what_is_new(versions, embedd
     del embedded[:]
     update_index(new, tmp_path / "a")
     updated = open_index(tmp_path / "a", "updated", new.embedder)
-    assert updated.chunks == whole.chunks
+    assert list(updated.chunks) == list(whole.chunks)
     np.testing.assert_allclose(updated.vectors, whole.vectors, atol=1e-6)
     known = {chunk.heading + "\n" + chunk.text for chunk in before.chunks}
     passages = {chunk.heading + "\n" + chunk.text for chunk in whole.chunks}
@@ -66,6 +66,32 @@ def test_an_update_equals_a_rebuild_and_embeds_only_what_is_new(versions, embedd
     one, other = (make_retriever("hybrid", parts).search(questions, 3) for parts in (updated, whole))
     assert [[hit.chunk.id for hit in hits] for hits in one] == [[hit.chunk.id for hit in hits] for hits in other]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "works"]  # nothing is left beside it
+
+
+@pytest.mark.parametrize("line", ["bm25", "bm25 k1=0.9", "dense", "hybrid + mmr", "bm25 + neighbours", "oracle"])
+def test_what_is_stored_finds_what_is_made_in_memory(versions, tmp_path, line):
+    plan, _ = versions
+    stored = built(plan, tmp_path / "a")
+    fresh = replace(stored, chunks=list(stored.chunks), terms=None, nearest=None, vectors=np.array(stored.vectors))
+    asked = plan.domain.split("test")
+    evidence = {gold.id: gold.evidence for _, gold in asked}
+    one, other = (make_retriever(line, parts, evidence).search([question for question, _ in asked], 3) for parts in (stored, fresh))
+    assert one == other
+    assert any(one)
+
+
+def test_a_large_index_does_not_compare_all_and_says_so(versions, tmp_path, monkeypatch):
+    plan, _ = versions
+    monkeypatch.setattr(nearest, "EXACT", 2)
+    (tmp_path / "a").mkdir()
+    report = build_index(plan, tmp_path / "a")
+    assert "search by meaning does not compare all passages: HNSW, efSearch 10, 100 % of what an exact search finds" in report.notes
+    assert json.loads((tmp_path / "a" / "choice.json").read_text())["nearest"]["kind"] == "HNSW"
+    parts = open_index(tmp_path / "a", "large", plan.embedder)
+    questions = [question for question, _ in plan.domain.split("test")]
+    found, exact = (make_retriever("dense", one).search(questions, 2) for one in (parts, replace(parts, nearest=None)))
+    scores = [[[hit.score for hit in hits] for hits in side] for side in (found, exact)]  # equal ones may come in another order
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-6)
 
 
 def test_vectors_of_another_embedder_are_not_taken(versions, embedded, tmp_path):
@@ -93,10 +119,14 @@ def test_a_passage_that_stands_twice_is_embedded_once(versions, embedded, tmp_pa
 def test_a_failed_update_leaves_the_index_as_it_was(versions, tmp_path, monkeypatch):
     old, new = versions
     built(old, tmp_path / "a")
-    before = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()}
+
+    def files():
+        return {path.name: path.read_bytes() for path in (tmp_path / "a").rglob("*") if path.is_file()}
+
+    before = files()
     monkeypatch.setattr(dense.Embedder, "__call__", lambda self, texts: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         update_index(new, tmp_path / "a")
-    assert {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()} == before
+    assert files() == before
     with pytest.raises(MissingError, match="no index here to update"):
         update_index(new, tmp_path / "nothing")

@@ -1,4 +1,4 @@
-"""Search by meaning: sentence-transformers embeddings, exact inner product by FAISS."""
+"""Search by meaning: sentence-transformers embeddings, inner product by FAISS (ragft.retrieval.nearest)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import faiss
 import numpy as np
 
 from ragft.errors import InputError
 from ragft.registry import retriever
-from ragft.retrieval.base import RetrieverParts, ranked
+from ragft.retrieval.base import Nearest, RetrieverParts, ranked
+from ragft.retrieval.nearest import Exact
 from ragft.types import Chunk, Hit, Question
 
 EMBED_BATCH = 64
@@ -36,22 +36,21 @@ def load_embedder(folder: Path) -> Embedder:
 
 
 class Dense:
-    """Cosine similarity of the question with every chunk."""
+    """The chunks with the highest cosine similarity to the question."""
 
-    def __init__(self, chunks: Sequence[Chunk], vectors: np.ndarray, embed: Callable[[Sequence[str]], np.ndarray]):
-        self._chunks, self._embed = chunks, embed
-        self._index = faiss.IndexFlatIP(vectors.shape[1])
-        self._index.add(np.ascontiguousarray(vectors))
+    def __init__(self, chunks: Sequence[Chunk], nearest: Nearest, embed: Callable[[Sequence[str]], np.ndarray]):
+        self._chunks, self._nearest, self._embed = chunks, nearest, embed
 
     def search(self, questions: Sequence[Question], k: int) -> list[tuple[Hit, ...]]:
         if not questions:
             return []
-        scores, numbers = self._index.search(self._embed([q.text for q in questions]), min(k, len(self._chunks)))
-        return [ranked(self._chunks, list(zip(row.tolist(), found.tolist(), strict=True))) for row, found in zip(numbers, scores, strict=True)]
+        scores, numbers = self._nearest.search(self._embed([q.text for q in questions]), min(k, len(self._chunks)))
+        found = [zip(row.tolist(), products.tolist(), strict=True) for row, products in zip(numbers, scores, strict=True)]
+        return [ranked(self._chunks, [pair for pair in pairs if pair[0] >= 0]) for pairs in found]
 
 
 @retriever("dense", "search by meaning with the study's embedder", needs=["embedder"])
 def dense(parts: RetrieverParts) -> Dense:
     if parts.vectors is None or parts.embed is None:
         raise InputError("the dense retriever needs an embedder: set embedder in the study, or use retriever: bm25.")
-    return Dense(parts.chunks, parts.vectors, parts.embed)
+    return Dense(parts.chunks, parts.nearest or Exact(parts.vectors), parts.embed)

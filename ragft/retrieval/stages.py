@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -74,7 +74,11 @@ class Diverse:
     def __init__(self, inner: Retriever, parts: RetrieverParts, balance: float, depth: int):
         assert parts.vectors is not None and parts.embed is not None
         self._inner, self._vectors, self._embed, self._balance, self._depth = inner, parts.vectors, parts.embed, balance, depth
-        self._number = {chunk.id: number for number, chunk in enumerate(parts.chunks)}
+        self._chunks = parts.chunks
+
+    @cached_property
+    def _number(self) -> dict[str, int]:
+        return _numbers(self._chunks)
 
     def search(self, questions: Sequence[Question], k: int) -> list[tuple[Hit, ...]]:
         found = self._inner.search(questions, max(self._depth, k))
@@ -110,7 +114,10 @@ class Extended:
 
     def __init__(self, inner: Retriever, chunks: Sequence[Chunk], reach: int):
         self._inner, self._chunks, self._reach = inner, chunks, reach
-        self._number = {chunk.id: number for number, chunk in enumerate(chunks)}
+
+    @cached_property
+    def _number(self) -> dict[str, int]:
+        return _numbers(self._chunks)
 
     def search(self, questions: Sequence[Question], k: int) -> list[tuple[Hit, ...]]:
         return [self._one(hits, k) for hits in self._inner.search(questions, k)]
@@ -132,6 +139,11 @@ class Extended:
 @stage("neighbours", "each hit with the passages before and after it in its document")
 def neighbours(inner: Retriever, parts: RetrieverParts, reach: int = 1) -> Extended:
     return Extended(inner, parts.chunks, _at_least_one("neighbours", "reach", reach))
+
+
+def _numbers(chunks: Sequence[Chunk]) -> dict[str, int]:
+    """The place of each chunk, by its id; made at the first search, because it reads them all."""
+    return {chunk.id: number for number, chunk in enumerate(chunks)}
 
 
 def _at_least_one(name: str, option: str, value: int) -> int:
