@@ -7,7 +7,7 @@
     context = search(prepare(load_study("data/tarnbeck"), Path("runs")), Silent())
     drill(context, Path("data/tarnbeck/corpus-v2"), Path("data/tarnbeck/questions-v2.jsonl"))
 
-An arm is asked in up to three states: as it was, with the run's own index and adapter; re-indexed, with an index over the
+An arm is asked in up to three states: as it was, with the run's own index and adapter; re-indexed, with the index updated to the
 new documents; re-trained, with an adapter trained anew from them too. Nothing but the documents and the training questions
 differs between the states: a retriever that was chosen by itself, and the format, stay those of version 1.
 """
@@ -213,6 +213,8 @@ class _Done:
 
 def _carry_out(versions: _Versions, part: _Part, asked: Sequence[Case], progress: Progress) -> _Done:
     """Build what the state needs, and ask what is not answered yet."""
+    if part.state != "as it was":  # first of all, whoever needs it: a training would build a whole new one
+        index_artifact(versions.new, progress, previous=index_artifact(versions.old, progress).folder)
     index = index_artifact(versions.of(part.indexes), progress) if part.arm.retriever else None
     adapter = None
     if part.arm.tuning:

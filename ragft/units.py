@@ -90,21 +90,21 @@ def _measure_units(context: Context, trained: Mapping[str, str]) -> Iterator[Uni
 # ── the work ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def index_artifact(context: Context, progress: Progress) -> Artifact:
-    """The index, shared by all arms."""
+def index_artifact(context: Context, progress: Progress, previous: Path | None = None) -> Artifact:
+    """The index, shared by all arms; with `previous`, an index over other documents, as an update of that."""
     plan = index_plan(context)
 
     def build(folder: Path) -> FitReport:
-        fit = build_index(plan, folder, progress)
+        fit = build_index(plan, folder, progress, previous)
         times = min(INDEX_TIMINGS - 1, int(MOST_AGAIN // max(fit.seconds, 1e-3)))
-        return replace(fit, again=tuple(_timed_again(context, plan, progress) for _ in range(times)))
+        return replace(fit, again=tuple(_timed_again(context, plan, progress, previous) for _ in range(times)))
 
     return context.run.artifact("index", fingerprint(plan.key()), build)
 
 
-def _timed_again(context: Context, plan: IndexPlan, progress: Progress) -> float:
+def _timed_again(context: Context, plan: IndexPlan, progress: Progress, previous: Path | None) -> float:
     with context.run.scratch() as folder:
-        return build_index(plan, folder, progress).seconds
+        return build_index(plan, folder, progress, previous).seconds
 
 
 def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Progress) -> Artifact:

@@ -16,6 +16,7 @@ from scipy.stats import t
 from tiny import DOCUMENTS, question_lines, write_domain
 
 from ragft import drill as drilling
+from ragft import units
 from ragft.context import Context
 from ragft.domain import Domain, load_domain
 from ragft.drill import drill, load_update, sample
@@ -435,6 +436,24 @@ def test_a_second_time_nothing_is_asked_or_built(done, second, monkeypatch):
     monkeypatch.setattr("ragft.units.build_index", never)
     monkeypatch.setattr("ragft.units.build_adapter", never)
     assert again(context, second) == found
+
+
+@pytest.mark.parametrize("arm", ["lora", "rag"])
+def test_the_index_is_an_update_of_the_runs_own_whoever_needs_it_first(copied, second, monkeypatch, arm):
+    own, updated = {path.name for path in copied.run.folder.glob("artifacts/index-*")}, []
+    shutil.rmtree(copied.run.folder / "drill")
+    new = [path for path in copied.run.folder.glob("artifacts/index-*") if "55 bar" in (path / "chunks.jsonl").read_text()]
+    assert len(new) == 1 and len(own) == 2
+    shutil.rmtree(new[0])
+    real = units.build_index
+
+    def spy(plan, folder, progress, previous=None):
+        updated.append(previous and previous.name)
+        return real(plan, folder, progress, previous)
+
+    monkeypatch.setattr(units, "build_index", spy)
+    again(copied, second, arms=[arm], limit=1)
+    assert set(updated) == own - {new[0].name}
 
 
 def test_a_killed_job_goes_on(copied, done, second):
