@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ragft.generation import Generator
 from ragft.metrics.answer import is_abstention
-from ragft.prompts import DEFAULT, Style, closed_book, fit_passages, open_book
+from ragft.prompts import DEFAULT, Style, closed_book, fit_passages, numbered, open_book, split_citations
 from ragft.retrieval.base import Retriever
 from ragft.types import Answer, Completion, Hit, Outcome, Prompt, Question
 
@@ -109,8 +109,17 @@ class Composed:
         return [self._answer(batch, question, hits, completion) for question, hits, completion in rows]
 
     def _answer(self, batch: Batch, question: Question, hits: tuple[Hit, ...] | None, completion: Completion) -> Answer:
-        usage = replace(completion.usage, retrieval_seconds=batch.retrieval_seconds)
-        return Answer(question.id, completion.text, outcome_of(completion), hits, completion.prompt, usage, batch.number)
+        usage, cited = replace(completion.usage, retrieval_seconds=batch.retrieval_seconds), None
+        if self.style.cite and hits is not None:  # metrics judge what is said; what it is said by is judged on its own
+            text, numbers = split_citations(completion.text)
+            completion, cited = replace(completion, text=text), self._ranks(numbers, hits)
+        return Answer(question.id, completion.text, outcome_of(completion), hits, completion.prompt, usage, batch.number, cited=cited)
+
+    def _ranks(self, numbers: Sequence[int], hits: tuple[Hit, ...]) -> tuple[int, ...]:
+        """The ranks of the hits that the prompt shows under these numbers; 0 for a number that it does not have."""
+        rank = {hit.chunk.id: hit.rank for hit in hits}
+        shown = [rank[chunk.id] for chunk in numbered([hit.chunk for hit in hits], self.style)]
+        return tuple(shown[number - 1] if 0 < number <= len(shown) else 0 for number in numbers)
 
     def _failed(self, batch: Batch, error: Exception) -> Answer:
         prompt = f"{batch.prompts[0].system}\n\n{batch.prompts[0].user}"

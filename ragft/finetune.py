@@ -13,7 +13,7 @@ from ragft.build import Asked, Progress, make_retriever, resolve_retriever, toke
 from ragft.chunking import relevant_chunks
 from ragft.domain import Domain, load_domain
 from ragft.models import Model
-from ragft.prompts import DEFAULT, Style, closed_book, fit_passages, open_book
+from ragft.prompts import DEFAULT, Style, citing, closed_book, fit_passages, open_book
 from ragft.retrieval.base import RetrieverParts
 from ragft.tuning.formats import TrainingData, target
 from ragft.types import Chunk, Dtype, Evidence, Example, FitReport, Forecast, Gold, Question
@@ -136,7 +136,15 @@ def _dev_examples(plan: AdapterPlan, index: Path, parts: RetrieverParts) -> list
     retriever = make_retriever(resolve_retriever(plan.retriever or "auto", index), parts)
     found = retriever.search([question for question, _ in dev], plan.k) if dev else []
     shown = [fit([hit.chunk for hit in hits]) for hits in found]
-    return [Example(open_book(q.text, chunks, language, plan.style), target(gold, language)) for (q, gold), chunks in zip(dev, shown, strict=True)]
+    return [
+        Example(open_book(q.text, chunks, language, plan.style), citing(target(gold, language), chunks, _held_by(chunks, gold), plan.style))
+        for (q, gold), chunks in zip(dev, shown, strict=True)
+    ]
+
+
+def _held_by(chunks: Sequence[Chunk], gold: Gold) -> frozenset[str]:
+    """The ids of those of the chunks that hold evidence."""
+    return frozenset().union(*relevant_chunks(chunks, gold.evidence))
 
 
 def closed_book_examples(asked: Asked, language: str, style: Style) -> list[Example]:

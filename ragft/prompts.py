@@ -6,7 +6,8 @@ but for the passages, so that two arms differ in what they know and not in what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Container, Sequence
 from typing import Literal, Protocol
 
 from ragft.strict import Strict
@@ -18,6 +19,8 @@ _SYSTEM = {"en": "Answer the question in a few words.", "zh": "请用几个词�
 _SYSTEM_OPEN = {"en": "Answer the question in a few words, using the passages.", "zh": "请根据给出的段落，用几个词简短回答问题。"}
 _MAY_ABSTAIN = {"en": " If you do not know the answer, reply: I don't know.", "zh": "如果不知道答案，请回答：我不知道。"}
 _MAY_ABSTAIN_OPEN = {"en": " If they do not hold the answer, reply: I don't know.", "zh": "如果段落中没有答案，请回答：我不知道。"}
+_CITE = {"en": " Cite the passages that you use by their numbers, like [1].", "zh": "用方括号里的编号注明所用的段落，例如[1]。"}
+_CITED = re.compile(r"\s*(?:\[|【)\s*(\d{1,3}(?:\s*[,，、;；]\s*\d{1,3})*)\s*(?:\]|】)")
 _QUESTION = {"en": "Question: {0}", "zh": "问题：{0}"}
 _NO_PASSAGES = {"en": "(no passages)", "zh": "（没有段落）"}
 
@@ -26,6 +29,7 @@ class Style(Strict):
     """How a study asks, every arm alike."""
 
     may_abstain: bool = True  # whether the instruction says to reply "I don't know" where the answer is not known
+    cite: bool = False  # whether arms that are shown passages are told to cite them by number
     order: Literal["best-first", "best-last", "document"] = "best-first"  # of the passages; document: as they stand in the corpus
 
 
@@ -42,15 +46,29 @@ def open_book(question: str, passages: Sequence[Chunk], language: str, style: St
 
     `passages` come best first.
     """
-    shown = [f"[{number}] {passage(chunk)}" for number, chunk in enumerate(_ordered(passages, style), start=1)]
+    shown = [f"[{number}] {passage(chunk)}" for number, chunk in enumerate(numbered(passages, style), start=1)]
     body = "\n\n".join(shown) or _NO_PASSAGES[language]
-    return Prompt(_SYSTEM_OPEN[language] + _MAY_ABSTAIN_OPEN[language] * style.may_abstain, f"{body}\n\n{_QUESTION[language].format(question)}")
+    system = _SYSTEM_OPEN[language] + _CITE[language] * style.cite + _MAY_ABSTAIN_OPEN[language] * style.may_abstain
+    return Prompt(system, f"{body}\n\n{_QUESTION[language].format(question)}")
 
 
-def _ordered(passages: Sequence[Chunk], style: Style) -> list[Chunk]:
+def numbered(passages: Sequence[Chunk], style: Style) -> list[Chunk]:
+    """The passages, which come best first, in the order in which the prompt numbers them."""
     if style.order == "document":
         return sorted(passages, key=lambda chunk: (chunk.span.document, chunk.span.start))
     return list(reversed(passages)) if style.order == "best-last" else list(passages)
+
+
+def citing(answer: str, passages: Sequence[Chunk], holding: Container[str], style: Style) -> str:
+    """An answer to learn: in a study that asks for citations, with the numbers of those passages whose ids are `holding` it."""
+    numbers = [number for number, chunk in enumerate(numbered(passages, style), start=1) if style.cite and chunk.id in holding]
+    return answer + (f" [{', '.join(map(str, numbers))}]" if numbers else "")
+
+
+def split_citations(text: str) -> tuple[str, tuple[int, ...]]:
+    """An answer without its citations, such as [1], [1, 3] and 【2】, and the numbers that it cites, each once, in their order."""
+    numbers = (int(number) for group in _CITED.findall(text) for number in re.findall(r"\d+", group))
+    return _CITED.sub("", text).strip(), tuple(dict.fromkeys(numbers))
 
 
 def passage(chunk: Chunk) -> str:

@@ -37,7 +37,7 @@ BUILTIN = {
     "system": ("ragft.systems.logged", "ragft.systems.chain", "ragft.systems.endpoint", "ragft.systems.copying"),
     "tuning": ("ragft.tuning.methods",),
     "format": ("ragft.tuning.formats",),
-    "metric": ("ragft.metrics.answer", "ragft.metrics.retrieval", "ragft.metrics.grounding"),
+    "metric": ("ragft.metrics.answer", "ragft.metrics.retrieval", "ragft.metrics.grounding", "ragft.metrics.citing"),
 }
 
 

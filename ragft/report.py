@@ -89,6 +89,7 @@ def _page(m: Material) -> dict[str, Any]:
         "strata": STRATA,
         "stands_out": slicewords.STANDS_OUT,
         "retrieval": [_retrieval_view(m, arm) for arm in m.arms if arm.retriever],
+        "citations": _citations(m),
         "index_notes": _index_notes(m),
         "adapters": trainingpage.adapters(m.arms),
         "formats": {key: entry.summary for key, entry in registry.entries("format").items()},
@@ -224,6 +225,17 @@ def _retrieval_view(m: Material, arm: Arm) -> dict[str, Any]:
     part = m.frame[(m.frame["arm"] == arm.name) & (m.frame["seed"] == arm.seeds[0])]
     means = {name: _mean(part, name) for name in ("recall@k", "precision@k", "mrr", "map", "ndcg@k", "sufficiency")}
     return {"arm": arm, "n": int(part["recall@k"].notna().sum()), **means}
+
+
+def _citations(m: Material) -> list[dict[str, Any]]:
+    """Of every arm that was told to cite, over all its seeds."""
+    found = []
+    for arm in m.arms:
+        part = m.frame[(m.frame["arm"] == arm.name) & m.frame["cites"].notna()]
+        if len(part):
+            means = {name: _mean(part, name) for name in ("cites", "citation_precision", "citation_recall")}
+            found.append({"arm": arm.name, "n": len(part), **means})
+    return found
 
 
 # ── examples ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -133,6 +133,7 @@ class Answer:
     usage: Usage | None
     batch: int
     error: str = ""
+    cited: tuple[int, ...] | None = None  # ranks of the hits that it cites, 0: a number that none was shown under; None: it was not told to cite
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from ragft import arms
 from ragft.arms import Composed
 from ragft.generation.echo import EchoGenerator
+from ragft.prompts import Style
 from ragft.types import Chunk, Completion, Hit, Prompt, Question, Span, Usage
 
 PASSAGES = [
@@ -63,6 +65,41 @@ def test_open_book_answers_come_from_passages_and_keep_their_hits():
 )
 def test_a_cut_prompt_is_no_refusal(text, prompt_cut, answer_cut, outcome):
     assert arms.outcome_of(Completion(text, "", Usage(1, 1, 0.0, 0.0, 1), prompt_cut, answer_cut)) == outcome
+
+
+class Citing(EchoGenerator):
+    """Says what it is told."""
+
+    said = "42 bar [1]"
+
+    def complete(self, prompts):
+        return [replace(completion, text=self.said) for completion in super().complete(prompts)]
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "outcome", "cited"),
+    [
+        ("42 bar [1]", "42 bar", "ok", (2,)),  # best last: the first passage shown is the second hit
+        ("42 bar [2, 1].", "42 bar.", "ok", (1, 2)),
+        ("42 bar [7]", "42 bar", "ok", (0,)),
+        ("42 bar", "42 bar", "ok", ()),
+        ("I don't know. [1]", "I don't know.", "abstained", (2,)),
+        ("[1]", "", "abstained", (2,)),
+    ],
+)
+def test_citations_are_taken_off_the_answer_and_point_at_hits(said, text, outcome, cited):
+    generator = Citing()
+    generator.said = said
+    found = answers(composed(generator, Fixed(), style=Style(cite=True, order="best-last")))["q1"]
+    assert (found.text, found.outcome, found.cited) == (text, outcome, cited)
+    assert "[1] Vela 7" in found.prompt and "by their numbers" in found.prompt
+
+
+def test_who_was_not_asked_to_cite_or_shown_nothing_cites_nothing():
+    plain = answers(composed(Citing(), Fixed()))["q1"]
+    closed = answers(composed(Citing(), style=Style(cite=True)))["q1"]
+    assert (plain.text, plain.cited) == (closed.text, closed.cited) == ("42 bar [1]", None)
+    assert "numbers" not in closed.prompt
 
 
 def test_latency_is_that_of_whole_single_questions():

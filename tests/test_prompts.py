@@ -7,7 +7,7 @@ import re
 import pytest
 from jinja2.exceptions import TemplateError
 
-from ragft.prompts import REFUSAL, Style, closed_book, completion, fit_passages, open_book, render
+from ragft.prompts import REFUSAL, Style, citing, closed_book, completion, fit_passages, open_book, render, split_citations
 from ragft.types import Chunk, Span
 
 
@@ -62,6 +62,37 @@ def test_the_order_of_passages_is_a_setting():
         "best-last": [("1", "c"), ("2", "b"), ("3", "a")],
         "document": [("1", "c"), ("2", "b"), ("3", "a")],  # d before e, and in d what stands first
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("42 bar [1]", ("42 bar", (1,))),
+        ("42 bar [1][3].", ("42 bar.", (1, 3))),
+        ("[2] 42 bar [2, 1]", ("42 bar", (2, 1))),
+        ("42巴【1、2】。", ("42巴。", (1, 2))),
+        ("42 bar [see page 3] [1999]", ("42 bar [see page 3] [1999]", ())),
+        ("array[0]", ("array", (0,))),
+    ],
+)
+def test_citations_are_told_from_the_answer(text, expected):
+    assert split_citations(text) == expected
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_asked_to_cite_only_the_instruction_with_passages_changes(language):
+    given = ("Why?", [chunk("a", 2)], language)
+    plain, cited = open_book(*given), open_book(*given, Style(cite=True))
+    assert cited.user == plain.user and "[1]" in cited.system and "[1]" not in plain.system
+    assert closed_book("Why?", language, Style(cite=True)) == closed_book("Why?", language)
+
+
+def test_what_is_learned_cites_by_the_numbers_of_the_prompt():
+    shown = [Chunk(name, Span("d", number, number + 1), name, "T") for number, name in enumerate("abc")]
+    assert citing("42", shown, {"a", "c"}, Style(cite=True)) == "42 [1, 3]"
+    assert citing("42", shown, {"a"}, Style(cite=True, order="best-last")) == "42 [3]"
+    assert citing("42", shown, (), Style(cite=True)) == citing("42", shown, {"a"}, Style()) == "42"
+    assert split_citations(citing("42", shown, {"b"}, Style(cite=True))) == ("42", (2,))
 
 
 def test_render_goes_through_the_chat_template_or_plain():

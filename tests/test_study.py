@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from ragft.context import adapter_name
 from ragft.decide import VERDICTS
 from ragft.errors import BusyError, InputError, MismatchError, MissingError
 from ragft.facts import arm_facts
+from ragft.prompts import Style
 from ragft.settings import ArmSettings
 from ragft.store import file_sha256, read_json, read_jsonl_as
 from ragft.study import load_result, prepare, run
@@ -327,7 +329,6 @@ def test_every_stage_in_a_study(tiny_study, tiny_embedder, tiny_reranker, tmp_pa
 
 
 def test_every_arm_is_asked_as_the_study_says_and_trained_so(tiny_study, tmp_path, monkeypatch):
-    from ragft.prompts import Style
     from ragft.tuning import train
 
     learned = []
@@ -347,6 +348,23 @@ def test_every_arm_is_asked_as_the_study_says_and_trained_so(tiny_study, tmp_pat
     assert prompts and not any("I don't know" in prompt.system for prompt in prompts)
     shown = [answer for answer in asked if answer.hits and len(answer.hits) > 1]
     assert shown and all(a.prompt.index(a.hits[-1].chunk.text) < a.prompt.index(a.hits[0].chunk.text) for a in shown)
+
+
+def test_a_study_that_asks_for_citations_says_who_cites_what(tiny_study, tmp_path, monkeypatch):
+    from ragft.generation.hf import HFGenerator
+
+    real = HFGenerator.complete
+    monkeypatch.setattr(HFGenerator, "complete", lambda self, prompts: [replace(one, text="42 bar [1]") for one in real(self, prompts)])
+    arms = {name: tiny_study.arms[name] for name in ("base", "rag")}
+    found = run(tiny_study.model_copy(update={"prompt": Style(cite=True), "arms": arms}), tmp_path).run
+    cited = {name: {a.cited for a in read_jsonl_as(Answer, found.seed_folder(name, 0) / "answers.jsonl")} for name in arms}
+    assert cited == {"base": {None}, "rag": {(1,)}}
+    rows = read_jsonl_as(dict, found.seed_folder("rag", 0) / "scores.jsonl")
+    assert {row["cites"] for row in rows} == {1.0} and {row["match"] for row in rows} == {0.0, 1.0}
+    shares = {row["citation_precision"] for row in rows}
+    assert shares == {0.0, 1.0}, "some first passages hold the evidence, others do not"
+    report = (found.folder / "report.html").read_text()
+    assert '<h3 id="citations">Citations</h3>' in report and "cites a passage" in report
 
 
 @pytest.mark.parametrize(

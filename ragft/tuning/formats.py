@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ragft.errors import InputError
-from ragft.prompts import DEFAULT, REFUSAL, Style, closed_book, open_book, passage
+from ragft.prompts import DEFAULT, REFUSAL, Style, citing, closed_book, open_book, passage
 from ragft.registry import format  # noqa: A004 the field's word
 from ragft.tuning.paraphrase import paraphrases
 from ragft.types import Chunk, Example, Gold, Question
@@ -77,14 +77,17 @@ def mixed(data: TrainingData) -> list[Example]:
 @format("raft", "training questions with gold and distracting passages, a share without the gold", passages=True)
 def raft(data: TrainingData) -> list[Example]:
     """RAFT (Zhang et al., 2403.10131): the retrieved passages with the gold among them; for one question in five the
-    gold is taken out and the answer must come from memory. An unanswerable question is refused."""
+    gold is taken out and the answer must come from memory. An unanswerable question is refused. Where the study asks for
+    citations, the gold is cited."""
     if not any(data.gold_chunks.get(question.id) for question, _ in data.questions):
         raise InputError("format 'raft' needs training questions with evidence. Add evidence, or leave the raft arm out.")
     rng = random.Random(data.seed)
     examples = []
     for question, gold in data.questions:
-        shown = raft_passages(data.retrieved[question.id], data.gold_chunks.get(question.id, ()), data.k, rng)
-        examples.append(Example(open_book(question.text, data.fit(shown), data.language, data.style), target(gold, data.language)))
+        holding = data.gold_chunks.get(question.id, ())
+        shown = data.fit(raft_passages(data.retrieved[question.id], holding, data.k, rng))
+        answer = citing(target(gold, data.language), shown, {chunk.id for chunk in holding}, data.style)
+        examples.append(Example(open_book(question.text, shown, data.language, data.style), answer))
     return examples
 
 

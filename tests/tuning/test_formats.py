@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragft.errors import InputError
-from ragft.prompts import closed_book, open_book
+from ragft.prompts import Style, closed_book, open_book
 from ragft.tuning.formats import (
     RAFT_SHARE_WITHOUT_GOLD,
     TrainingData,
@@ -105,6 +106,16 @@ def test_raft_trains_the_prompt_that_answering_uses():
     passages = [[CHUNKS[i] for i in shown] for shown in ((0, 1, 2), (0, 2))]
     assert example.prompt in [open_book("How much?", shown, "en") for shown in passages]
     assert example.completion == "42 bar"
+
+
+def test_raft_cites_the_gold_by_the_number_under_which_it_stands_where_citations_are_asked_for():
+    found = set()
+    for seed in range(12):
+        (example,) = raft(replace(data(), seed=seed, style=Style(cite=True, order="best-last")))
+        number = re.search(rf"\[(\d)\] [^\n]*\n{CHUNKS[1].text}", example.prompt.user)
+        assert example.completion == (f"42 bar [{number[1]}]" if number else "42 bar")
+        found.add(bool(number))
+    assert found == {True, False}
 
 
 def test_raft_without_any_evidence_is_refused():
