@@ -74,9 +74,9 @@ def build_index(plan: IndexPlan, folder: Path, progress: Progress = lambda done,
     """
     began = time.perf_counter()
     with PeakMemory() as peak:
-        chunks = plan.chunks(_counted(plan.domain.documents, progress), token_counter(plan.model))
-        reached = _write(plan, chunks, folder, previous, progress)
-        chosen, recalls = choose_retriever(_parts(folder, plan.embedder), plan.domain.split("dev")[:DEV_QUESTIONS], plan.k)
+        chunks, dev = plan.chunks(_counted(plan.domain.documents, progress), token_counter(plan.model)), plan.domain.split("dev")[:DEV_QUESTIONS]
+        reached = _write(plan, chunks, [question.text for question, _ in dev], folder, previous, progress)
+        chosen, recalls = choose_retriever(_remembering(_parts(folder, plan.embedder), folder), dev, plan.k)
         embedder = plan.embedder.sha256 if plan.embedder else None
         write_json(folder / "choice.json", {"auto": chosen, "k": plan.k, "recall_on_dev": recalls, "embedder": embedder, "nearest": reached})
     return FitReport(
@@ -88,20 +88,35 @@ def build_index(plan: IndexPlan, folder: Path, progress: Progress = lambda done,
     )
 
 
-def _write(plan: IndexPlan, chunks: Sequence[Chunk], folder: Path, previous: Path | None, progress: Progress) -> Reached | None:
-    """What is searched; the answer is how far a search by meaning looks, None: everywhere."""
+def _write(plan: IndexPlan, chunks: Sequence[Chunk], asked: Sequence[str], folder: Path, previous: Path | None, progress: Progress) -> Reached | None:
+    """What is searched, and the vectors of these questions; the answer is how far a search by meaning looks, None: everywhere."""
     from ragft.retrieval.bm25 import index_terms, store_terms
-    from ragft.retrieval.nearest import EXACT, build_nearest
+    from ragft.retrieval.nearest import build_nearest
 
     write_jsonl(folder / CHUNKS, chunks)
     store_terms(index_terms(chunks), folder)
     if not plan.embedder:
         return None
     known = _vectors_of(previous, plan.embedder) if previous else {}
-    vectors = _embed_all(plan.embedder, chunks, known, progress)
+    vectors = _embed_all(plan.embedder, [passage(chunk) for chunk in chunks], known, progress)
     np.save(folder / "vectors.npy", vectors)
-    dev = [question.text for question, _ in plan.domain.split("dev")[:DEV_QUESTIONS]] if len(vectors) > EXACT else []
-    return build_nearest(vectors, folder, _embedding(plan.embedder)(dev) if dev else None)
+    questions = _embed_all(plan.embedder, asked, known, progress) if asked else vectors[:0]
+    np.save(folder / "asked.npy", questions)
+    write_json(folder / "asked.json", list(asked))
+    return build_nearest(vectors, folder, questions)
+
+
+def _asked(index: Path) -> dict[str, np.ndarray]:
+    """Dev question -> its vector, in an index with vectors."""
+    return dict(zip(read_json(index / "asked.json"), np.load(index / "asked.npy", allow_pickle=False), strict=True))
+
+
+def _remembering(parts: RetrieverParts, folder: Path) -> RetrieverParts:
+    """The parts with the vectors of dev questions as they are stored in the index."""
+    if parts.embed is None:
+        return parts
+    known = _asked(folder)
+    return replace(parts, embed=lambda texts: np.stack([known[text] for text in texts]))
 
 
 def _embedding(embedder: Model) -> Callable[[Sequence[str]], np.ndarray]:
@@ -136,11 +151,12 @@ def update_index(plan: IndexPlan, folder: Path, progress: Progress = lambda done
 
 
 def _vectors_of(index: Path, embedder: Model) -> dict[str, np.ndarray]:
-    """Passage -> its vector, in an index by this embedder; nothing from one by another."""
+    """Passage or dev question -> its vector, in an index by this embedder; nothing from one by another."""
     if read_json(index / "choice.json").get("embedder") != embedder.sha256:
         return {}
     vectors = np.load(index / "vectors.npy", mmap_mode="r", allow_pickle=False)
-    return dict(zip(map(passage, StoredChunks(index)), vectors, strict=True))
+    asked = _asked(index) if (index / "asked.json").is_file() else {}  # an index of before they were kept
+    return asked | dict(zip(map(passage, StoredChunks(index)), vectors, strict=True))
 
 
 def _counted(documents: Sequence[Document], progress: Progress) -> Iterator[Document]:
@@ -156,17 +172,17 @@ def token_counter(model: Model) -> Callable[[str], int]:
     return partial(count_tokens, load_tokenizer(model.folder))
 
 
-def _embed_all(embedder: Model, chunks: Sequence[Chunk], known: dict[str, np.ndarray], progress: Progress) -> np.ndarray:
-    """(chunks, dimensions); a passage that is known, or stands twice, is not embedded again."""
+def _embed_all(embedder: Model, texts: Sequence[str], known: dict[str, np.ndarray], progress: Progress) -> np.ndarray:
+    """(texts, dimensions); a text that is known, or stands twice, is not embedded again."""
     from ragft.retrieval.dense import EMBED_BATCH, load_embedder
 
-    passages, found = [passage(chunk) for chunk in chunks], dict(known)
-    new = [text for text in dict.fromkeys(passages) if text not in known]
+    found = dict(known)
+    new = [text for text in dict.fromkeys(texts) if text not in known]
     for first in range(0, len(new), 4 * EMBED_BATCH):
         block = new[first : first + 4 * EMBED_BATCH]
         found.update(zip(block, load_embedder(embedder.folder)(block), strict=True))
         progress(first + len(block), len(new))
-    return np.stack([found[text] for text in passages])
+    return np.stack([found[text] for text in texts])
 
 
 def choose_retriever(parts: RetrieverParts, dev: Sequence[tuple[Question, Gold]], k: int) -> tuple[str, dict[str, float]]:

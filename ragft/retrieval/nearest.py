@@ -50,7 +50,7 @@ class Reached:
 def build_nearest(vectors: np.ndarray, folder: Path, asked: np.ndarray | None = None) -> Reached | None:
     """Write nearest.faiss for (n, d) unit vectors; None, and nothing, where an exact search is fast enough. The same for the same vectors.
 
-    `asked`: (questions, d), of questions as they will be asked.
+    `asked`: (questions, d), of questions as they will be asked; there may be none.
     """
     number = len(vectors)
     if number <= EXACT:
