@@ -1,0 +1,64 @@
+"""The benchmark of retrieval at a size that takes a moment: every part runs, and says what it measured."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from tiny import write_domain
+
+from ragft.domain import load_domain
+from ragft.domain.loaders import load_documents
+from ragft.retrieval import nearest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def bench():
+    spec = importlib.util.spec_from_file_location("bench_retrieval", ROOT / "pipelines" / "bench_retrieval.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_building_and_updating(bench, tmp_path, tiny_model, tiny_embedder):
+    pytest.importorskip("langchain_community.vectorstores", reason="pip install langchain-community")
+    found = bench.index(1, load_domain(write_domain(tmp_path / "works")), str(tiny_model), str(tiny_embedder))
+    assert found["largest_vector_difference"] < 1e-6 and found["chunks"] >= found["documents"] > 1
+    assert found["ratio_first_build"] > 0 and found["ratio_after_change"] > 0
+
+
+def test_what_is_changed(bench, tmp_path):
+    before = load_domain(ROOT / "data" / "tarnbeck").documents
+    after = bench.edited(before)
+    assert sum(one.text != other.text for one, other in zip(before, after, strict=True)) == 4  # of 66
+
+
+def test_bm25(bench):
+    pytest.importorskip("rank_bm25", reason="pip install rank-bm25")
+    found = bench.bm25(1, chunks=300, questions=20)
+    assert found["chunks"] == 300 and found["ratio"] > 0 and found["same_first_passage"].endswith(" of 2")
+
+
+def test_vectors(bench, monkeypatch):
+    monkeypatch.setattr(nearest, "EXACT", 500)
+    monkeypatch.setattr(nearest, "GRAPH", 600)
+    found = bench.vectors(1, number=2000, questions=20)
+    assert found["kind"].startswith("IVF, nprobe ") and found["recall_at_10"] > 0.8
+    assert set(found["p95_milliseconds"]) == {"approximate", "exact"}
+
+
+def test_opening(bench, tiny_embedder):
+    found = bench.opening(1, 200, str(tiny_embedder))
+    assert found["chunks"] == 200 and found["seconds_to_open"] > 0
+
+
+def test_pdf(bench, tmp_path):
+    found = bench.pdf(1, pages=6, pages_per_file=3)
+    assert found["pages"] == 6 and found["characters"] > 6 * 50 * 10 * 2
+    (tmp_path / "one.pdf").write_bytes(bench.made_pdf(2, 0))
+    (document,), _ = load_documents(tmp_path)
+    assert len(document.pages) == 2 and document.text.split()[0].startswith("w")
