@@ -115,12 +115,12 @@ def _spread(facts: Sequence[Fact], most: int) -> list[Fact]:
 
 
 def _backwards(facts: Sequence[Fact], stated: Sequence[Fact]) -> list[Fact]:
-    """Some attributes asked for from the value, where only one thing has it and is named."""
-    holders = Counter((plain(fact.evidence[0][0].attribute), plain(fact.answers[0])) for fact in stated)
+    """Some attributes asked for from the value, where only one thing has it, under whatever name, and is named."""
+    holders = Counter(plain(fact.answers[0]) for fact in stated)
     found = []
     for fact in sorted(facts, key=lambda fact: order(fact.id)):
         one = fact.evidence[0][0]
-        unique = holders[plain(one.attribute), plain(one.value)] == 1
+        unique = holders[plain(one.value)] == 1
         named = one.form == "attribute" and is_noun(one.attribute) and not one.within
         if named and unique and len(one.value) > 3 and fact.kind in ("code", "name", "date", "exact-value"):
             found.append(replace(fact, kind="reversed", answers=(one.subject,), asked=backwards(one)))

@@ -7,18 +7,18 @@ stands without the document, and quotes the line or sentence that states it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 from ragft.chunkers import headings
 from ragft.domain.sentences import sentence_around
-from ragft.text import cjk_share, language_of, words
+from ragft.text import CJK, cjk_share, language_of, words
 from ragft.types import Document
 
 Form = Literal["attribute", "thing", "when", "by whom", "gap"]
-MOST_WORDS, MOST_CHARACTERS, MOST_KEY_WORDS, MOST_THING_WORDS = 10, 80, 5, 14
+MOST_WORDS, MOST_CHARACTERS, MOST_KEY_WORDS, MOST_THING_WORDS, MOST_TITLE_WORDS = 10, 80, 5, 14, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,8 @@ specifications parameter parameters 概述 简介 说明 项目 名称 数值 �
 GENERIC = {*_GENERIC.split(), "technical data"}
 _NOT_KEYS = "note warning tip example important caution attention hint q a question answer see http https todo remark 注意 提示 例如 备注 问 答"
 NOT_KEYS = {*_NOT_KEYS.split()}
+_NOT_SUBJECTS = "all any both each either every neither none nobody other others sum total 全部 其他 合计 总计 无"
+NOT_SUBJECTS = {*_NOT_SUBJECTS.split()}
 NO_VALUE = {"", "-", "–", "—", "n/a", "na", "none", "tbd", "?", "无", "暂无"}
 _TORN_KEY = re.compile(r"\b(?:to|from|by|of|for|with|in|on|at|and|or|than|if|when|who|what|which|how|is|are|can|must|may|should)$")
 _POINTING = re.compile(
@@ -94,8 +96,9 @@ def _all(document: Document) -> Iterator[Statement]:
     table, prose = list[str](), list[str]()
     for (start, line), (_, following) in pairwise([*lines, (len(text), "")]):
         row = line.strip()
+        titled = _is_title(row, prose, following.strip())
         fields = list(_of_line(document, row, _subject(title, heads, start), language)) if row and row.count("|") < 2 else []
-        if fields or not _goes_on(row):
+        if fields or titled or not _goes_on(row):
             yield from _of_prose(document, " ".join(prose), language)
             prose = []
         yield from fields
@@ -104,7 +107,7 @@ def _all(document: Document) -> Iterator[Statement]:
             if following.count("|") < 2:
                 yield from _of_table(document, table, _subject(title, heads, start), language)
                 table = []
-        elif row and not fields and not row.startswith(("#", "```", "~~~")):
+        elif row and not fields and not titled and not row.startswith(("#", "```", "~~~")):
             prose.append(row)
     yield from _of_prose(document, " ".join(prose), language)
 
@@ -112,6 +115,14 @@ def _all(document: Document) -> Iterator[Statement]:
 def _goes_on(row: str) -> bool:
     """Whether a line goes on with the paragraph of the line before: text is often broken at some width."""
     return bool(row) and row.count("|") < 2 and not re.match(r"[#`~>]|[-*+•] |\d+[.)] ", row)
+
+
+def _is_title(row: str, before: Sequence[str], following: str) -> bool:
+    """Whether a line without any mark is a heading all the same, as in text and PDF files: short, no sentence, and one begins below it."""
+    begins = not before or before[-1].endswith((".", "!", "?", ":", "。", "！", "？", "："))
+    own = bool(re.match(rf"[A-Z{CJK}]", row)) and len(words(row)) <= MOST_TITLE_WORDS and not re.search(r"[.!?:;,。！？：；，]$|\b(?:the|an?)$", row)
+    own = own and not _TORN_KEY.search(row)
+    return begins and own and bool(re.match(rf"[A-Z{CJK}]", following)) and len(following) > len(row)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -250,7 +261,7 @@ def _sound(found: Statement) -> bool:
     key, value = found.attribute.casefold(), found.value
     if value.casefold() in NO_VALUE or not 0 < len(words(value)) <= MOST_WORDS or len(value) > MOST_CHARACTERS or "http" in value:
         return False
-    if not words(found.subject) or found.subject.casefold() in GENERIC or _POINTING.search(found.subject):
+    if not words(found.subject) or found.subject.casefold() in GENERIC | NOT_SUBJECTS or _POINTING.search(found.subject):
         return False
     if found.form == "attribute":
         if not key or key in NOT_KEYS | GENERIC or _TORN_KEY.search(key) or len(key.split()) > MOST_KEY_WORDS or len(found.subject) > MOST_CHARACTERS:

@@ -88,6 +88,30 @@ def test_text_that_is_broken_at_a_width_is_put_together_and_quoted():
     assert one.value == "Ada Quill" and one.quote == "The product owner of the Kova 7 is Ada Quill, who came in May."
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "RELEASE NOTE\n\nSummary\nThe Kova 7 firmware stays on the market for 30 months.",
+        "It was made for Kova 7 owners.\nWhat it checks\nThe Kova 7 firmware stays on the market for 30 months.",
+    ],
+)
+def test_a_heading_without_a_mark_is_no_part_of_the_sentence_below_it(text):
+    (one,) = [one for one in found(text) if one.form == "gap"]
+    assert one.subject == "The Kova 7 firmware stays on the market for ____"
+
+
+def test_a_line_that_goes_on_is_no_heading():
+    (one,) = found("The Kova 7 and the\nBurrell 9 are both sold with a warranty of 30 months.")
+    assert one.subject.startswith("The Kova 7 and the Burrell 9")
+
+
+def test_a_row_of_all_others_is_about_nothing():
+    assert told("| Lid | Meaning | Count |\n|---|---|---|\n| blue | kept | 4 |\n| none | do not use | 5 |\n", "Lids") == [
+        ("attribute", "blue", "Meaning", "kept"),
+        ("attribute", "blue", "Count", "4"),
+    ]
+
+
 def test_a_row_that_does_not_name_its_thing_is_told_where_it_stands():
     text = "# Delivery rounds\n\n| Day | Driver | Van |\n|---|---|---|\n| Tuesday | Ada Quill | Magpie |\n"
     assert {one.within for one in found(text, "Delivery rounds")} == {"Delivery rounds"}
