@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ragft.asking.mine import Statement
+from ragft.asking.mine import Statement, is_name
 
 Frames = tuple[tuple[str, ...], tuple[str, ...]]  # for training, held out
 
@@ -130,7 +130,12 @@ def key(name: str, language: str) -> str:
 
 
 def subject(found: Statement) -> str:
-    """The subject within a sentence: "The investigation of INC-2291" is "the investigation of INC-2291"; what has a gap is a sentence itself."""
+    """The subject within a sentence: "The investigation of INC-2291" is "the investigation of INC-2291"; what has a gap is a sentence itself.
+
+    What is no name is quoted: "Move cells by lorry only" is somebody's word for a row.
+    """
+    if found.form == "attribute" and found.within and not is_name(found.subject):
+        return f"「{found.subject}」" if found.language == "zh" else f'"{found.subject}"'
     return found.subject if found.form == "gap" else re.sub(r"^(The|Our|A|An) (?=\w)", lambda article: article[0].lower(), found.subject)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -134,7 +134,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 def _named(heading: str) -> str:
     """What a title names: "Marl 12 flow meter: data sheet" is about the Marl 12 flow meter."""
-    return re.split(r"[:：]|（|\(", heading)[0].strip(' \t#*「」"“”')
+    return re.split(r":(?!\d)|：|（|\(", heading)[0].strip(' \t#*「」"“”')
 
 
 def _subject(title: str, heads: Iterable[tuple[int, int, str]], position: int) -> str:
@@ -143,11 +143,11 @@ def _subject(title: str, heads: Iterable[tuple[int, int, str]], position: int) -
     for start, level, words_ in heads:
         if start <= position:
             path = [(lv, w) for lv, w in path if lv < level] + [(level, _named(words_))]
-    named = [heading for _, heading in path if _is_name(heading)]
+    named = [heading for _, heading in path if is_name(heading)]
     return named[-1] if named else title
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
     """Whether a heading is a thing's own name: it has a digit, a capital beyond its first word, or Chinese letters in brackets."""
     if (
         text.casefold() in GENERIC
@@ -170,7 +170,7 @@ def _of_table(document: Document, rows: list[str], subject: str, language: str) 
         if len(row) != len(head) or len(head) < 2:
             continue
         if len(head) == 2 and head[0].casefold() in GENERIC:
-            about = head[1] if head[1].casefold() not in GENERIC and _is_name(head[1]) else subject
+            about = head[1] if head[1].casefold() not in GENERIC and is_name(head[1]) else subject
             yield _attribute(document, quote, about, row[0], row[1], language)
         elif not re.fullmatch(r"[\d.,\s]*", row[0]):
             for name, cell in zip(head[1:], row[1:], strict=True):
@@ -181,14 +181,15 @@ def _of_line(document: Document, line: str, subject: str, language: str) -> Iter
     if _FIELDS.match(line):
         fields = [part.split(": ", 1) for part in line.split("; ")]
         for name, value in fields[1:]:
-            yield _attribute(document, line, fields[0][1], name.replace("_", " "), value, language)
+            # what a column means depends on the table: the size of an instrument is that of its firmware in a list of firmware
+            yield replace(_attribute(document, line, fields[0][1], name.replace("_", " "), value, language), within=_named(document.title))
     elif (pair := _PAIR.match(line)) and not re.search(r"[.!?。！？]\s", line):
         yield _attribute(document, line, subject, pair[1].replace("_", " "), pair[2], language)
 
 
 def _attribute(document: Document, quote: str, subject: str, name: str, value: str, language: str) -> Statement:
     own, title = _named(subject), _named(document.title)
-    within = "" if _is_name(own) or own == title else title
+    within = "" if is_name(own) or own == title else title
     return Statement(document.id, quote, own, name.strip(), value.strip().rstrip(".。;；"), "attribute", _kind(value), language, within)
 
 
@@ -234,7 +235,7 @@ def _of_sentence(document: Document, sentence: str, language: str) -> Iterator[S
     if (
         telling
         and 6 <= len(words(sentence)) <= 40
-        and _is_name(sentence.replace(gaps[0], ""))
+        and is_name(sentence.replace(gaps[0], ""))
         and not re.search(r"[:：|]", sentence)
         and not _POINTING.match(sentence)
     ):

@@ -112,6 +112,12 @@ def test_a_row_of_all_others_is_about_nothing():
     ]
 
 
+def test_a_time_is_no_title_with_a_remark():
+    assert told("| Time | Event |\n|---|---|\n| 23:35 | mains supply trips |\n", "Report of INC-7") == [
+        ("attribute", "23:35", "Event", "mains supply trips")
+    ]
+
+
 def test_a_row_that_does_not_name_its_thing_is_told_where_it_stands():
     text = "# Delivery rounds\n\n| Day | Driver | Van |\n|---|---|---|\n| Tuesday | Ada Quill | Magpie |\n"
     assert {one.within for one in found(text, "Delivery rounds")} == {"Delivery rounds"}

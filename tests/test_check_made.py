@@ -1,0 +1,49 @@
+"""The check of made questions counts what it says."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from ragft.asking.make import make_questions
+from ragft.domain.loaders import load_documents
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("check_made", ROOT / "pipelines" / "check_made.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ({"subject": "Kova 7", "value": "42 bar", "documents": ["a.md", "b.md"]}, True),
+        ({"subject": "Kova 7", "value": "at most 42 bar", "documents": ["b.md"]}, True),
+        ({"subject": "Kova 7", "value": "43 bar", "documents": ["b.md"]}, False),
+        ({"subject": "Vela", "value": "42 bar", "documents": ["b.md"]}, False),
+        ({"subject": "Kova 7", "value": "42 bar", "documents": ["c.md"]}, False),
+    ],
+)
+def test_the_same_fact(script, known, expected):
+    places = [{"document": "b.md", "quote": "x"}, {"document": "d.md", "quote": "x"}]
+    assert script.is_same({"question": "What is the pressure of the Kova 7?", "answers": ["42 bar"], "evidence": [places]}, known) is expected
+
+
+def test_the_bundled_sample(script):
+    found = script.check(ROOT / "data" / "tarnbeck")
+    assert found["sample"] == 60 and all(0 < found[mark] <= 60 for mark in script.MARKS)
+    assert 0 < found["of_them_in_the_ledger"] < found["made_facts"]
+    rows = [json.loads(line) for line in (ROOT / "data" / "tarnbeck" / "made-sample.jsonl").read_text().splitlines()]
+    made = {line["question"] for line in make_questions(load_documents(ROOT / "data" / "tarnbeck" / "corpus")[0]).lines}
+    assert sum(row["question"] in made for row in rows) > 40, (
+        "a change of the rules may give a fact its other wording, and no more: else read a new sample"
+    )
