@@ -27,6 +27,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 Form = Literal["peft", "ragft", "transformers"]  # the library that loads it
 OF_STUDY = ("train_tokens", "train_batch_size", "max_new_tokens", "context_tokens", "chunker", "chunk_tokens", "chunk_overlap", "precision")
 OPEN_BOOK = ("context_tokens", "chunker", "chunk_tokens", "chunk_overlap")  # the settings that only arms with passages have
+ORDERS = {"best-first": "best first", "best-last": "the best last", "document": "in the order of the documents"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,8 @@ def _page(m: Material, made: Made) -> dict[str, Any]:
         "four_bits": m.study.base_dtype == "nf4",
         "prompt": _quoted(made.prompt),
         "exact": Markup(made.prompt.rstrip("\n")),
+        "order": ORDERS[m.study.prompt.order],
+        "style": Markup(", ".join(f"{key}={value!r}" for key, value in m.study.prompt.model_dump(exclude={"order"}, exclude_defaults=True).items())),
         "generation": Markup(", ".join(f"{key}={value!r}" for key, value in made.generation.items())),
         "settings": _settings(m, arm, slots, made.seed),
         "format_summary": registry.lookup("format", str(arm.format)).summary,

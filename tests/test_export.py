@@ -159,6 +159,23 @@ def test_code_on_the_card_gives_the_answers_of_the_run(finished, written, model,
             assert names["PROMPT"].replace("{question}", given[0]).replace("{passages}", body) == answer.prompt
 
 
+@pytest.mark.parametrize("arm", ["rag+lora", "rag+adapter"])
+def test_code_on_the_card_asks_as_the_study_asked(tmp_path, model, monkeypatch, arm):
+    tuned = {"retriever": "bm25", **ARMS[arm.removeprefix("rag+")], "options": {}}
+    study = Study(
+        domain=str(write_domain(tmp_path / "works")), model=str(model), embedder=None, seeds=(3,), arms={"rag": BOTH["rag"], arm: tuned}, k=2,
+        chunk_tokens=32, context_tokens=96, max_new_tokens=6, train_tokens=600, train_batch_size=4, limit=3,
+        prompt={"may_abstain": False, "order": "best-last", "cite": True},
+    )  # fmt: skip
+    run = ragft.run(study, tmp_path / "runs").run
+    names = run_card(export(run, arm, tmp_path / "out").folder, model, monkeypatch)
+    asked = {q.id: q.text for q in read_jsonl_as(Question, run.folder / "questions.jsonl")}
+    for answer in read_jsonl_as(Answer, run.seed_folder(arm, min(run.seeds(arm))) / "answers.jsonl"):
+        shown = [(hit.chunk.heading, hit.chunk.text) for hit in reversed(answer.hits)]  # in the prompt's order
+        assert names["answer"](asked[answer.question], shown) == answer.text
+        assert "the best last" in names["answer"].__doc__
+
+
 def test_tokenizer_is_that_of_the_base(written, model):
     from transformers import AutoTokenizer
 

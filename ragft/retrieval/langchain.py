@@ -116,6 +116,7 @@ def _document(hit: Hit) -> Document:
         "start_index": span.start,
         "end": span.end,
         "heading": hit.chunk.heading,
+        "page": hit.chunk.page,
         "rank": hit.rank,
         "score": hit.score,
     }
