@@ -30,7 +30,7 @@ def about_labels(case: Case, outcome: tuple[str, str], doubt: LabelDoubt | None,
     if outcome[0] == "undecided" or not doubt.most:
         return list(doubt.sentences)
     if other is None:
-        return [*doubt.sentences, f"Even {doubt.most} could not change the verdict, wherever they stand."]
+        return [*doubt.sentences, f"Even {doubt.most} could not change the verdict."]
     return [
         *doubt.sentences,
         f"Wrong labels alone could overturn the verdict: {doubt.most} could in the worst case {_how_far(case, outcome, doubt)}, "

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import hypergeom
 
-from ragft.agreement import ONE_SIDE
 from ragft.comparison import Comparison, Difference
+
+RARE = 0.025  # in either tail of a 95 % interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,12 @@ def label_rate(wrong: int, judged: int, total: int, *, known_wrong: int = 0, kno
     """
     if judged == 0:
         return LabelRate(0, 0, total, known_wrong, total - known_right, None, None, None)
+    from scipy.stats import hypergeom  # slow to import, and only who reviews needs it
+
     possible = np.arange(wrong, total - (judged - wrong) + 1)
     so_few = hypergeom.cdf(wrong, total, possible, judged)
     so_many = hypergeom.cdf(judged - wrong, total, total - possible, judged)  # as few right ones
-    least = max(int(possible[so_many > ONE_SIDE][0]), known_wrong)
-    most = max(min(int(possible[so_few > ONE_SIDE][-1]), total - known_right), least)
+    least, most = (min(max(int(bound), known_wrong), total - known_right) for bound in (possible[so_many > RARE][0], possible[so_few > RARE][-1]))
     return LabelRate(wrong, judged, total, least, most, wrong / judged, least / total, most / total)
 
 

@@ -58,7 +58,8 @@ def write_review_sheet(run: Run, path: Path, number: int) -> Sheet:
     disputed, drawn = _disputed(table), _drawn(golds, number)
     others = [gold.id for gold in golds if gold.id in disputed and gold.id not in drawn]
     further = sorted(others, key=lambda question: -_alike(said.get(question, {})))
-    by_id, chunks, rows = {gold.id: gold for gold in golds}, _chunks(run), []
+    by_id, chunks = {gold.id: gold for gold in golds}, _chunks(run)
+    rows: list[list[str]] = []
     for question in [*drawn, *further]:
         gold = by_id[question]
         why = DISPUTED if question not in drawn else BOTH if question in disputed else SAMPLE

@@ -40,7 +40,7 @@ def test_a_lead_that_wrong_labels_could_eat_caps_the_headline_and_keeps_the_verd
 def test_a_lead_beyond_what_wrong_labels_could_do_stands(adopted):
     decision = verdict_of(adopted, doubt=doubt(adopted, spare(adopted) - 0.001))
     assert decision.headline == VERDICTS["adopt-both"]
-    assert decision.warnings[:2] == ("What was found.", f"Even {MANY} could not change the verdict, wherever they stand.")
+    assert decision.warnings[:2] == ("What was found.", f"Even {MANY} could not change the verdict.")
 
 
 def test_a_verdict_that_nothing_is_gained_can_be_overturned_upward():

@@ -61,7 +61,9 @@ def test_what_else_was_judged_moves_no_rate_but_rules_out_what_cannot_be():
     alone = label_rate(1, 20, 50)
     found = label_rate(1, 20, 50, known_wrong=alone.least + 3, known_right=50 - alone.most + 2)
     assert (found.value, found.least, found.most) == (alone.value, alone.least + 3, alone.most - 2)
-    assert label_rate(0, 20, 50, known_wrong=40).most == 40
+    few, many = label_rate(0, 20, 50, known_wrong=30), label_rate(20, 20, 50, known_wrong=20, known_right=28)
+    assert (few.least, few.most) == (30, 30), "a sample that misled cannot make known ones unknown"
+    assert (many.least, many.most) == (22, 22)
 
 
 def test_of_nothing_nothing_is_known():
