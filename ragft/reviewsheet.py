@@ -64,8 +64,8 @@ def write_review_sheet(run: Run, path: Path, number: int) -> Sheet:
         gold = by_id[question]
         why = DISPUTED if question not in drawn else BOTH if question in disputed else SAMPLE
         reference, answers = BETWEEN.join(dict.fromkeys(gold.answers)) or UNANSWERED, _listed(said.get(question, {}))
-        cells = [question, why, gold.kind, gold.stratum, texts[question], reference, gold.document, _quotes(gold, chunks), answers, "", ""]
-        rows.append([" ".join(text.split()) for text in cells])  # a row is a line, so that an error names the row of a spreadsheet
+        cells = [why, gold.kind, gold.stratum, texts[question], reference, gold.document, _quotes(gold, chunks), answers, "", ""]
+        rows.append([question, *(" ".join(text.split()) for text in cells)])  # a row is a line, so that an error names the row of a spreadsheet
     write_sheet(path, COLUMNS, rows)
     return Sheet(path, len(drawn), len(further))
 
