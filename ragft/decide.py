@@ -10,7 +10,9 @@ from ragft.case import Case, case_of
 from ragft.compare import ScoreTable
 from ragft.comparison import Comparison, Interaction
 from ragft.cost import Prices
+from ragft.doubts import CAPPED, about_labels, overturned
 from ragft.flips import changes
+from ragft.labelrate import LabelDoubt
 from ragft.needs import NEEDS, ArmFacts, check_need
 from ragft.numbers import percent, points
 from ragft.odds import Odds, odds
@@ -52,26 +54,30 @@ def decide(
     table: ScoreTable | None = None,
     notes: Sequence[str] = (),
     warnings: Sequence[str] = (),
+    doubt: LabelDoubt | None = None,
 ) -> Decision:
     """The verdict. `facts` has one entry for every arm; `needs` are names of NEEDS with the value asked for.
 
     With the `table` that was compared, it is also said which mix of questions and which recall of retrieval would change the
     verdict; that takes longer (a comparison for each mix that is tried). `notes` are what the data can and cannot say, in
     sentences; they stand with the reasons. `warnings` are what else a reader must know before trusting it; they stand before the comparison's own.
+    `doubt` is what a review of the labels found: a verdict that wrong labels alone could overturn says so in its headline.
     """
     for name, asked in (needs or {}).items():
         check_need(name, asked)
     stated = prices or Prices()
     case = case_of(found, {arm: _priced(known, stated) for arm, known in facts.items()}, needs or {}, stated)
     verdict, recommend, because = rule(case, found.margin)
+    outcome = (verdict, recommend)
+    other = overturned(case, outcome, doubt)
     context = [] if blocked(case) else [*_untrained(case), *_gates(case), *_kinds(case, recommend), *slice_words(found)]
     deployable, evens = dict.fromkeys([found.reference, *found.family]), _break_evens(case)
     return Decision(
         verdict=verdict,
         recommend=recommend,
-        headline=headline(case, verdict),
+        headline=f"{headline(case, verdict)} {CAPPED}" if other else headline(case, verdict),
         because=(*because, *context, *_systems(found), *notes),
-        would_change_if=tuple(changes(case, (verdict, recommend), evens, table)),
+        would_change_if=tuple(changes(case, outcome, evens, table)),
         excluded={arm: unmet for arm in deployable if (unmet := case.unmet(arm))},
         open_needs={arm: waiting for arm in deployable if (waiting := case.open(arm)) and not case.facts[arm].untrained},
         break_even=evens,
@@ -81,7 +87,14 @@ def decide(
         reference=found.reference,
         model=model,
         odds=odds(case),
-        warnings=(*warnings, *found.warnings, *_about_needs(case, recommend), *_about_prices(case, facts, verdict, recommend), *_outdone(found)),
+        warnings=(
+            *warnings,
+            *about_labels(case, outcome, doubt, other),
+            *found.warnings,
+            *_about_needs(case, recommend),
+            *_about_prices(case, facts, verdict, recommend),
+            *_outdone(found),
+        ),
     )
 
 

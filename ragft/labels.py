@@ -8,9 +8,6 @@ Arms, seeds and questions that gave the same words for the same question share o
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +16,14 @@ import numpy as np
 
 from ragft.agreement import sample_questions
 from ragft.errors import InputError, MissingError
-from ragft.files import read_text
 from ragft.judges import UNANSWERED, Item
 from ragft.scoring import finished, read_gold
-from ragft.store import Run, fingerprint, read_jsonl_as, write_text
+from ragft.sheets import read_sheet, refuse_old, write_sheet
+from ragft.store import Run, fingerprint, read_jsonl_as
 from ragft.types import Answer, Question
 
 COLUMNS = ("id", "question", "reference", "answer", "correct")
 MARKS = {"1": 1.0, "yes": 1.0, "true": 1.0, "0": 0.0, "no": 0.0, "false": 0.0}
-FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d)")  # how a cell begins that a spreadsheet would run
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +78,7 @@ def write_label_sheet(run: Run, path: Path, number: int, seed: int = 0) -> Sheet
 
     Whoever labels from the top and stops early still leaves a random sample. Raises InputError where the file is there already.
     """
-    if path.exists():
-        raise InputError(f"{path}: exists, and may hold labels. Give another name, or move it away.")
+    refuse_old(path, "labels")
     golds, rng = read_gold(run), np.random.default_rng(seed)
     drawn = [golds[place].id for place in sample_questions([gold.document for gold in golds], number, seed)]
     items: dict[str, dict[str, Item]] = {question: {} for question in drawn}
@@ -95,16 +90,9 @@ def write_label_sheet(run: Run, path: Path, number: int, seed: int = 0) -> Sheet
         keys = sorted(answers)  # their order of appearance would tell the arm
         for key in rng.permutation(keys).tolist():
             item = answers[key]
-            lines.append([key, *map(_cell, (item.question, " | ".join(item.references) or UNANSWERED, item.answer)), ""])
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([COLUMNS, *lines])
-    write_text(path, "\ufeff" + out.getvalue())  # the mark by which spreadsheets know UTF-8
+            lines.append([key, item.question, " | ".join(item.references) or UNANSWERED, item.answer, ""])
+    write_sheet(path, COLUMNS, lines)
     return Sheet(path, sum(bool(answers) for answers in items.values()), len(lines))
-
-
-def _cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if FORMULA.match(text) else text
 
 
 def read_labels(run: Run, path: Path) -> Labels:
@@ -117,7 +105,7 @@ def read_labels(run: Run, path: Path) -> Labels:
     for one in answers_to_grade(run):
         questions.setdefault(one.question, set()).add(one.key)
     asked = {key: question for question, keys in questions.items() for key in keys}
-    given = _read_sheet(path)
+    given = {row["id"]: (line, row["correct"].lower()) for line, row in read_sheet(path, ("id", "correct"), COLUMNS)}
     correct: dict[str, float] = {}
     for key, (line, mark) in given.items():
         if key not in asked:
@@ -136,23 +124,3 @@ def read_labels(run: Run, path: Path) -> Labels:
     if not started:
         raise InputError(f"{path}: holds no label. Write 1 (correct) or 0 into the column `correct`.")
     return Labels(correct, len(started), len({asked[key] for key in given} - started))
-
-
-def _read_sheet(path: Path) -> dict[str, tuple[int, str]]:
-    """id -> its line and what stands under `correct`, in lower case."""
-    text = read_text(path)
-    header = text.split("\n", 1)[0]
-    reader = csv.DictReader(io.StringIO(text), delimiter=";" if header.count(";") > header.count(",") else ",")
-    lacks = {"id", "correct"} - set(reader.fieldnames or ())
-    if lacks:
-        raise InputError(f"{path}:1: there is no column '{min(lacks)}'. Keep the sheet's columns: {', '.join(COLUMNS)}.")
-    found: dict[str, tuple[int, str]] = {}
-    line = reader.line_num + 1
-    for row in reader:
-        key = (row["id"] or "").strip()
-        if key in found:
-            raise InputError(f"{path}:{line}: the id '{key}' stands in line {found[key][0]} already. Remove one of them.")
-        if any((value or "") for name, value in row.items() if name):
-            found[key] = (line, (row["correct"] or "").strip().lower())
-        line = reader.line_num + 1
-    return found

@@ -1,4 +1,4 @@
-"""`ragft questions …`: make them from documents, and find held-out ones that leak into training, before anything is run.
+"""`ragft questions …`: make them from documents, find held-out ones that leak into training, and let people review the labels of a run.
 
 Arguments, exit codes and printing, nothing else.
 """
@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from ragft.terminal import JsonOption, say, show
+from ragft.terminal import JsonOption, RunArgument, find, say, show
 
-group = typer.Typer(help="Make questions from documents, and check that none leaks from training into the test.", no_args_is_help=True)
+group = typer.Typer(help="Make questions from documents, check that none leaks into training, review their labels.", no_args_is_help=True)
 
 
 @group.command()
@@ -55,6 +55,43 @@ def check(
     show(as_json, {"held_out": found.held_out, "by_meaning": found.by_meaning, "blocking": found.blocking, "pairs": found.pairs}, gate_text(found))
     if found.blocking:
         raise typer.Exit(1)
+
+
+@group.command()
+def review(
+    run: RunArgument,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The sheet to write; review.csv unless given.")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Draw so many held-out questions; 60 unless given.")] = None,
+    verdicts: Annotated[Path | None, typer.Option(metavar="FILE", help="A filled-in sheet: read it, and decide again.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let people review the labels: write a sheet of a random sample and of all questions that every arm has wrong.
+
+    Verdicts are: ok; wrong (the reference answer is wrong or incomplete); ambiguous (the question is unclear, or has more than
+    one right answer); unanswerable (the documents do not say). A filled-in sheet comes back with --verdicts. What share of the
+    labels is wrong then stands among the warnings of the run's verdict, and so does whether that alone could overturn it.
+    """
+    from ragft.errors import InputError
+    from ragft.review import VERDICTS, review_text
+    from ragft.reviewsheet import read_verdicts, store_review, write_review_sheet
+    from ragft.study import decide_run, report_run
+
+    found = find(run)
+    if verdicts is None:
+        sheet = write_review_sheet(found, out or Path("review.csv"), sample or 60)
+        show(as_json, sheet, str(sheet.path))
+        say(f"{sheet.sampled} questions drawn at random, and {sheet.further} more that every arm has wrong. Write into the column 'verdict':")
+        say(f"{', '.join(VERDICTS)}. Then: ragft questions review {run} --verdicts {sheet.path}")
+        return
+    if out is not None or sample is not None:
+        raise InputError("--out and --sample go with a new sheet, not with --verdicts. Leave them out.")
+    with found.locked():
+        reviewed = read_verdicts(found, verdicts)
+        store_review(found, reviewed)
+        decision = decide_run(found)
+        report_run(found)
+    show(as_json, reviewed, review_text(reviewed))
+    say(f"Decided again: {decision.verdict} ({decision.recommend}). {decision.headline}")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -14,7 +14,7 @@ from ragft.settings import Study
 from ragft.store import Run, file_sha256, fingerprint, read_json, write_json
 
 SETTINGS = ("metric", "reference", "margin", "alpha", "slices", "needs", "costs", "arms", "seeds")
-QUESTIONS = ("questions.jsonl", "gold.jsonl", "leaks.json")
+QUESTIONS = ("questions.jsonl", "gold.jsonl", "leaks.json", "review.json")
 MEASURED = ("fit.json", "latency.json", "scores.jsonl", "answers.jsonl")  # of every arm and seed
 PANELS = ("drill.json", "risks.json")  # a judge decides nothing
 VERDICT = ("comparison.json", "decision.json")

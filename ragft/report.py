@@ -26,6 +26,7 @@ from ragft.material import Arm, Material, read_material
 from ragft.numbers import percent, signed
 from ragft.pages import environment
 from ragft.plan import read_plan
+from ragft.review import read_review, review_sentences
 from ragft.risk import KINDS, read_risks
 from ragft.store import Run, write_text
 from ragft.types import OUTCOMES, Answer, Gold, Hit
@@ -104,13 +105,14 @@ def _page(m: Material) -> dict[str, Any]:
 def _followed_up(m: Material) -> dict[str, Any]:
     """What was tried on the run after it was finished, and the sections with their numbers: those that hold something, and what could be tried."""
     drill, risks = read_drill(m.run.folder), read_risks(m.run.folder)
-    judges, plan = read_judged(m.run), read_plan(m.run.folder)
+    judges, plan, review = read_judged(m.run), read_plan(m.run.folder), read_review(m.run)
     names = [section for section in SECTIONS if section[0] != "judges" or judges]
     return {
         "drill": drilled.view(drill) if drill else None,
         "risks": risks if risks and risks.metric == m.comparison.metric else None,
         "kinds": KINDS,
         "judges": judges,
+        "reviewed": review_sentences(review) if review else ["Nobody has reviewed them (ragft questions review)."],
         "planned": plantext.view(plan) if plan else None,
         "sections": names,
         "number": {key: number for number, (key, _) in enumerate(names, start=1)},

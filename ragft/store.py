@@ -10,6 +10,7 @@
       arms/<arm>/seed-<n>/                   fit.json answers.jsonl scores.jsonl
       measures/base.json adapter-<fingerprint>.json
       robustness.json robustness/<arm>/<variant>/answers.jsonl
+      leaks.json review.json
       comparison.json decision.json guide.json report.html report.md
 
 A file is written beside its place and renamed, so that a kill at any moment leaves the old one or the new one. The

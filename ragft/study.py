@@ -22,6 +22,7 @@ from ragft.errors import MismatchError, MissingError
 from ragft.facts import arm_facts
 from ragft.files import check_writable
 from ragft.gate import gate_warnings, pass_gate
+from ragft.labelrate import LabelDoubt
 from ragft.models import find_model, is_hub_id
 from ragft.placement import several_gpus, side_by_side
 from ragft.plan import make_plan
@@ -30,6 +31,7 @@ from ragft.progress import Silent, Watcher
 from ragft.readiness import check_study
 from ragft.record import check_record, write_record
 from ragft.report import write_report
+from ragft.review import label_doubt
 from ragft.search import search
 from ragft.settings import Study, load_study, save_study
 from ragft.store import Run, find_run, fingerprint, open_run, pretty_json, read_json, read_record, write_json, write_jsonl
@@ -202,7 +204,8 @@ def _decided(run: Run, study: Study, found: Comparison) -> Decision:
     facts, table = arm_facts(run, study.metric), scoring.score_table(run, study.metric, study.reference)
     model = read_json(run.folder / "manifest.json")["model"]["name"]
     notes, changed = scoring.held_out_notes(run), _warnings(run, study, found)
-    return decide(found, facts, model=model, needs=study.needs, prices=study.costs, table=table, notes=notes, warnings=changed)
+    doubt = label_doubt(run, found)
+    return decide(found, facts, model=model, needs=study.needs, prices=study.costs, table=table, notes=notes, warnings=changed, doubt=doubt)
 
 
 def _warnings(run: Run, study: Study, found: Comparison) -> list[str]:
@@ -224,6 +227,7 @@ class Decider:
     model: str
     study: Study
     notes: tuple[str, ...]
+    doubt: LabelDoubt | None = None
 
     @classmethod
     def of(cls, run: Run) -> Decider:
@@ -231,13 +235,23 @@ class Decider:
         study = read_study(run)
         found = read_record(Comparison, run.folder / "comparison.json")
         model = read_json(run.folder / "manifest.json")["model"]["name"]
-        return cls(run, found, arm_facts(run, study.metric), model, study, tuple(scoring.held_out_notes(run)))
+        notes = tuple(scoring.held_out_notes(run))
+        return cls(run, found, arm_facts(run, study.metric), model, study, notes, label_doubt(run, found))
 
     def __call__(self, *, margin: float | None = None, prices: Prices | None = None, needs: Mapping[str, float | bool] | None = None) -> Decision:
         found = self.found if margin is None else at_margin(self.found, margin)
         asked = dict(self.study.needs if needs is None else needs)
         changed = _warnings(self.run, self.study.model_copy(update={"margin": found.margin, "needs": asked}), found)
-        return decide(found, self.facts, model=self.model, needs=asked, prices=prices or self.study.costs, notes=self.notes, warnings=changed)
+        return decide(
+            found,
+            self.facts,
+            model=self.model,
+            needs=asked,
+            prices=prices or self.study.costs,
+            notes=self.notes,
+            warnings=changed,
+            doubt=self.doubt,
+        )
 
 
 def report_run(run: Run) -> Path:

@@ -1,0 +1,68 @@
+"""CSV sheets that people fill in: written so that a spreadsheet shows them as they are, read as spreadsheets save them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ragft.errors import InputError
+from ragft.files import read_text
+from ragft.store import write_text
+
+FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d[^-+*/^=|!(&]*\Z)")  # how a cell begins that a spreadsheet would run; "-5 °C" is none, "-2+3" is
+
+
+def cell(text: str) -> str:
+    """The text so that no spreadsheet takes it for a formula."""
+    plain = text.replace("\0", "")  # no sheet could be read back with it
+    return f"'{plain}" if FORMULA.match(plain) else plain
+
+
+def same_text(one: str, other: str) -> bool:
+    """Whether two cells say the same: spreadsheets change line ends, and may drop the mark of `cell`."""
+    return _bare(one) == _bare(other)
+
+
+def _bare(text: str) -> str:
+    return " ".join(text.removeprefix("'").split())
+
+
+def refuse_old(path: Path, holds: str) -> None:
+    """Raise InputError where the file is there already: what people wrote into it is never overwritten. `holds`: such as "labels"."""
+    if path.exists():
+        raise InputError(f"{path}: exists, and may hold {holds}. Give another name, or move it away.")
+
+
+def write_sheet(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """The header and the rows, no cell of which is a formula."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([columns, *(map(cell, row) for row in rows)])
+    write_text(path, "\ufeff" + out.getvalue())  # the mark by which spreadsheets know UTF-8
+
+
+def read_sheet(path: Path, needed: Sequence[str], columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """Each row with the line it begins on; commas or semicolons between the columns, empty rows left out.
+
+    The columns of `needed` must be there, "id" first; `columns` are all of the sheet as it was written. Raises InputError where
+    one is not, and for an id that stands there twice.
+    """
+    text = read_text(path)
+    header = text.split("\n", 1)[0]
+    reader = csv.DictReader(io.StringIO(text), delimiter=";" if header.count(";") > header.count(",") else ",")
+    lacks = set(needed) - set(reader.fieldnames or ())
+    if lacks:
+        raise InputError(f"{path}:1: there is no column '{min(lacks)}'. Keep the sheet's columns: {', '.join(columns)}.")
+    found: dict[str, tuple[int, dict[str, str]]] = {}
+    line = reader.line_num + 1
+    for row in reader:
+        cells = {name: (value or "").strip() for name, value in row.items() if name}
+        key = cells["id"]
+        if key in found:
+            raise InputError(f"{path}:{line}: the id '{key}' stands in line {found[key][0]} already. Remove one of them.")
+        if any(cells.values()):
+            found[key] = (line, cells)
+        line = reader.line_num + 1
+    return list(found.values())
