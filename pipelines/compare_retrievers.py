@@ -1,11 +1,11 @@
 """Every retriever on public data sets: how often the first passage is from the document that answers.
 
-    python pipelines/compare_retrievers.py DATA [--chunk-tokens 256] [--table]
+    python pipelines/compare_retrievers.py DATA [--chunk-tokens 256 512] [--table]
 
 DATA is a folder with the data sets as their authors publish them, those that are there: xquad/xquad.en.json and xquad.zh.json,
 cmrc2018-trial/cmrc2018_trial.json, pubmedqa/ori_pqal.json, product-docs/anthropic_docs.json with docs_evaluation_dataset.json.
-Two cores, about 6 minutes. Prints JSON, or with --table the Markdown table of docs/retrieval.md: recall@1 and recall@5 on the gold
-document, over all questions but the dev questions, on which `auto` chose its retriever and which no figure includes.
+Two cores, about 7 minutes. Prints JSON, or with --table the Markdown table of docs/retrieval.md: recall@1 and recall@5 on the gold
+document, over all questions but the dev questions, by which `auto` chose its retriever and the size of the chunks was chosen.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SETS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--chunk-tokens", type=int, default=256)
+    parser.add_argument("--chunk-tokens", type=int, nargs="+", default=[256, 512], help="of these the first that dev questions are best with")
     parser.add_argument("--table", action="store_true", help="print the Markdown table instead of JSON")
     arguments = parser.parse_args()
     keep_private()
@@ -56,36 +56,50 @@ def main() -> None:
     }
     if not found:
         raise SystemExit(f"{arguments.data}: none of the data sets is there. It needs one of: {', '.join(file for _, file in SETS.values())}")
-    print(table(found) if arguments.table else json.dumps({"chunk_tokens": arguments.chunk_tokens, "sets": found}, indent=1))
+    print(table(found) if arguments.table else json.dumps(found, indent=1))
 
 
-def measured(kind: str, file: Path, chunk_tokens: int) -> dict[str, Any]:
+def measured(kind: str, file: Path, sizes: Sequence[int]) -> dict[str, Any]:
     """Shares of the data set's questions whose gold document is among the first passages, by retriever and depth."""
-    from ragft.build import IndexPlan, build_index, make_retriever, open_index, resolve_retriever
+    from ragft.build import DEV_QUESTIONS, IndexPlan, build_index, open_index, resolve_retriever
     from ragft.domain import load_domain
     from ragft.domain.importers import import_data
     from ragft.models import find_model
 
     model, embedder = find_model("smollm2-135m-instruct", "generator"), find_model("all-minilm-l6-v2", "embedder")
     with tempfile.TemporaryDirectory() as root:
-        folder, index = Path(root, "domain"), Path(root, "index")
-        index.mkdir()
+        folder = Path(root, "domain")
         if kind == "sections":
             import_sections(file, folder)
         else:
             import_data(kind, file, folder)
         domain = load_domain(folder)
-        build_index(IndexPlan(domain, model, embedder, chunk_tokens, 0, DEPTHS[0]), index)
-        parts = open_index(index, str(file), embedder)
+        dev = domain.split("dev")[:DEV_QUESTIONS]
+        by_size: dict[int, tuple[float, Any, str]] = {}
+        for size in sizes:
+            index = Path(root, f"index-{size}")
+            index.mkdir()
+            build_index(IndexPlan(domain, model, embedder, size, 0, DEPTHS[0]), index)
+            parts, auto = open_index(index, f"{file} {size}", embedder), resolve_retriever("auto", index)
+            by_size[size] = (first_right(auto, parts, dev)[f"recall@{DEPTHS[0]}"], parts, auto)
+        chosen = max(sizes, key=lambda size: (by_size[size][0], -sizes.index(size)))
+        _, parts, auto = by_size[chosen]
         asked = [pair for split in ("train", "test") for pair in domain.split(split) if pair[1].evidence]
-        golds = [{span.document for piece in gold.evidence for span in piece.spans} for _, gold in asked]
-        found = {"documents": len(domain.documents), "chunks": len(parts.chunks), "questions": len(asked), "auto": resolve_retriever("auto", index)}
-        shares = {}
-        for line in LINES:
-            hits = make_retriever(resolve_retriever(line, index), parts).search([question for question, _ in asked], max(DEPTHS))
-            documents = [[hit.chunk.span.document for hit in one] for one in hits]
-            shares[line] = {f"recall@{depth}": share(documents, golds, depth) for depth in DEPTHS}
-        return {**found, "shares": shares}
+        shares = {line: first_right(auto if line == "auto" else line, parts, asked) for line in LINES}
+        counts = {"documents": len(domain.documents), "chunks": len(parts.chunks), "questions": len(asked)}
+        on_dev = {size: found for size, (found, *_) in by_size.items()}
+        return {**counts, "auto": auto, "chunk_tokens": chosen, "recall_on_dev": on_dev, "shares": shares}
+
+
+def first_right(line: str, parts: Any, asked: Sequence[Any]) -> dict[str, float]:
+    """How often a passage of a gold document is among the first."""
+    from ragft.build import make_retriever
+
+    pairs = [pair for pair in asked if pair[1].evidence]
+    golds = [{span.document for piece in gold.evidence for span in piece.spans} for _, gold in pairs]
+    hits = make_retriever(line, parts).search([question for question, _ in pairs], max(DEPTHS))
+    documents = [[hit.chunk.span.document for hit in one] for one in hits]
+    return {f"recall@{depth}": share(documents, golds, depth) for depth in DEPTHS}
 
 
 def share(documents: Sequence[Sequence[str]], golds: Sequence[set[str]], depth: int) -> float:
@@ -117,6 +131,7 @@ def table(found: dict[str, dict[str, Any]]) -> str:
     rows = [["retriever", *found], ["---", *("--:" for _ in found)]]
     rows += [[f"`{line}`", *(cell(one["shares"][line]) for one in found.values())] for line in LINES]
     rows += [["`auto` chose", *(f"`{one['auto']}`" for one in found.values())]]
+    rows += [["tokens of a chunk", *(str(one["chunk_tokens"]) for one in found.values())]]
     rows += [[what, *(f"{one[what]:,}" for one in found.values())] for what in ("documents", "chunks", "questions")]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
