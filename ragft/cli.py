@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from ragft import commands, listings, questions, views
 from ragft.errors import InputError, RagftError, unknown
 from ragft.files import say_disk_full, say_refused
 from ragft.terminal import ChangesOption, JsonOption, RunArgument, RunsOption, StudyArgument, find, say, show
+
+if TYPE_CHECKING:
+    from ragft.store import Run
 
 app = typer.Typer(
     name="ragft",
@@ -110,13 +113,16 @@ def run(
 def score(
     run: RunArgument,
     table: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the scores as a table that `ragft decide --scores` reads.")] = None,
+    nli: Annotated[str | None, typer.Option(metavar="MODEL", help="Also ask this NLI model whether answers follow from their passages.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score a run's stored answers again (seconds, no model)."""
+    """Score a run's stored answers again (seconds; no model unless --nli names one)."""
     from ragft.study import read_study, score_run
 
     found = find(run)
     with found.locked():
+        if nli is not None:
+            _ask_nli(found, nli)
         score_run(found)
         if table is not None:
             from ragft.scorefile import write_scores
@@ -124,6 +130,16 @@ def score(
             write_scores(found, table, read_study(found).metric)
             say(f"{table}: every score by {read_study(found).metric}.")
     show(as_json, views.scores_json(found), views.scores_text(found))
+
+
+def _ask_nli(run: Run, name: str) -> None:
+    from ragft.entail import entail_run
+    from ragft.models import find_model, is_hub_id
+    from ragft.privacy import keep_private
+    from ragft.progress import Lines
+
+    keep_private(hub=is_hub_id(name))
+    entail_run(run, find_model(name, "nli"), Lines())
 
 
 @app.command()

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from ragft.errors import InputError, MissingError, unknown
 from ragft.store import file_sha256
 
-Use = Literal["generator", "embedder", "reranker"]
+Use = Literal["generator", "embedder", "reranker", "nli"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,13 @@ PACKAGED = {
     ),
 }
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
-SETTING = {"generator": "model", "embedder": "embedder", "reranker": "reranker"}  # under which a study names it
-NOUN = {"generator": "a generator", "embedder": "an embedder", "reranker": "a reranker"}
+SETTING = {"generator": "model", "embedder": "embedder", "reranker": "reranker", "nli": "NLI model"}  # under which a study names it
+NOUN = {"generator": "a generator", "embedder": "an embedder", "reranker": "a reranker", "nli": "an NLI model"}
 NEEDED = {
     "generator": "one that writes answers (a …ForCausalLM)",
     "embedder": "an embedder",
     "reranker": "a cross-encoder (a …ForSequenceClassification)",
+    "nli": "a classifier of entailment (a …ForSequenceClassification)",
 }
 HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
 
@@ -171,7 +172,8 @@ def _check_kind(name: str, folder: Path, use: Use) -> None:
     writes = any(kind.endswith(endings) for kind in classes)
     embeds = (folder / "modules.json").is_file()  # made by sentence-transformers: an embedder, whatever it was made from
     ranks = any(kind.endswith("ForSequenceClassification") for kind in classes)
-    wrong = {"generator": not writes and (embeds or classes), "embedder": (writes or ranks) and not embeds, "reranker": classes and not ranks}
+    no_ranks = bool(classes) and not ranks
+    wrong = {"generator": not writes and (embeds or classes), "embedder": (writes or ranks) and not embeds, "reranker": no_ranks, "nli": no_ranks}
     if wrong[use]:
         own: Use = "generator" if writes and not embeds else "reranker" if ranks and not embeds else "embedder"
         raise _wrong_kind(name, use, own, f"{' and '.join(classes) or 'an embedder'} by its config.json")

@@ -145,7 +145,8 @@ def metric(name: str, summary: str, *, of: str = "answer", score: bool = True) -
     """Register a per-question metric: a function (Answer, Gold) -> float | None. None = not applicable, never zero.
 
     `score`: in [0, 1] and better when higher, so that a study may be decided by it; `of`: "answer", "retrieval", or "grounding",
-    which is a function (Answer, Gold, documents) and is handed the corpus' texts by document id, as far as the run has them.
+    which is a function (Answer, Gold, documents) and is handed the corpus' texts by document id, as far as the run has them, or
+    "entailment", which is handed what an NLI model said, by question.
     """
     return _register("metric", name, summary, of=of, score=score and of == "answer")
 

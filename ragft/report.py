@@ -90,7 +90,7 @@ def _page(m: Material) -> dict[str, Any]:
         "strata": STRATA,
         "stands_out": slicewords.STANDS_OUT,
         "retrieval": [_retrieval_view(m, arm) for arm in m.arms if arm.retriever],
-        "citations": _citations(m),
+        "support": _support(m),
         "index_notes": _index_notes(m),
         "adapters": trainingpage.adapters(m.arms),
         "formats": {key: entry.summary for key, entry in registry.entries("format").items()},
@@ -229,15 +229,23 @@ def _retrieval_view(m: Material, arm: Arm) -> dict[str, Any]:
     return {"arm": arm, "n": int(part["recall@k"].notna().sum()), **means}
 
 
-def _citations(m: Material) -> list[dict[str, Any]]:
-    """Of every arm that was told to cite, over all its seeds."""
-    found = []
+SUPPORT = {
+    "groundedness": "grounded",
+    "entailment": "entailed",
+    "cites": "cites a passage",
+    "citation_precision": "right citations",
+    "citation_recall": "evidence cited",
+}
+
+
+def _support(m: Material) -> dict[str, Any]:
+    """How far the answers of each arm are supported by what it was shown, over all its seeds; of each column that any arm has a value in."""
+    rows = []
     for arm in m.arms:
-        part = m.frame[(m.frame["arm"] == arm.name) & m.frame["cites"].notna()]
+        part = m.frame[(m.frame["arm"] == arm.name) & m.frame["groundedness"].notna()]
         if len(part):
-            means = {name: _mean(part, name) for name in ("cites", "citation_precision", "citation_recall")}
-            found.append({"arm": arm.name, "n": len(part), **means})
-    return found
+            rows.append({"arm": arm.name, "n": len(part), "values": {name: _mean(part, name) for name in SUPPORT}})
+    return {"rows": rows, "columns": {name: said for name, said in SUPPORT.items() if any(row["values"][name] is not None for row in rows)}}
 
 
 # ── examples ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,11 +15,13 @@ from ragft.dose import dose_of, recipe_of
 from ragft.errors import InputError, MismatchError, MissingError
 from ragft.gate import gate_notes
 from ragft.scoretable import applies
-from ragft.store import Run, fingerprint, read_json, read_jsonl_as, write_jsonl
+from ragft.store import Run, file_sha256, fingerprint, read_json, read_jsonl_as, write_jsonl
 from ragft.types import Answer, Chunk, Gold
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ENTAILMENT = "entailment.json"  # of one arm and seed: what an NLI model said of its answers (ragft.entail)
 
 
 def score_run(run: Run) -> None:
@@ -39,7 +41,15 @@ def score_run(run: Run) -> None:
         if absent:
             raise MissingError(f"{folder / 'answers.jsonl'}: no answer to {len(absent)} questions, such as '{absent[0]}'. Run the study again.")
         _keep_known(folder / "scores.jsonl", metrics)
-        write_jsonl(folder / "scores.jsonl", [_scored(answers[key], gold[key], metrics, documents) for key in gold])
+        more = {"grounding": (documents,), "entailment": (_judged(folder),)}
+        write_jsonl(folder / "scores.jsonl", [_scored(answers[key], gold[key], metrics, more) for key in gold])
+
+
+def _judged(folder: Path) -> dict[str, float]:
+    """What an NLI model said of these very answers, by question; empty where none was asked."""
+    path = folder / ENTAILMENT
+    stored = read_json(path) if path.is_file() else {}
+    return dict(stored["values"]) if stored and stored["answers"] == file_sha256(folder / "answers.jsonl") else {}
 
 
 def _keep_known(path: Path, metrics: Mapping[str, registry.Entry]) -> None:
@@ -62,8 +72,7 @@ def _documents(run: Run) -> dict[str, str]:
     return {name: "\n".join(parts) for name, parts in texts.items()}
 
 
-def _scored(answer: Answer, gold: Gold, metrics: Mapping[str, registry.Entry], documents: Mapping[str, str]) -> dict[str, Any]:
-    more = {"grounding": (documents,)}
+def _scored(answer: Answer, gold: Gold, metrics: Mapping[str, registry.Entry], more: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
     values = {name: entry.make(answer, gold, *more.get(entry.facts["of"], ())) for name, entry in metrics.items()}
     # the prompt's hash: arms that should differ in their weights only are checked to have been asked the same
     return {"question": answer.question, "outcome": answer.outcome, "prompt": fingerprint(answer.prompt), "batch": answer.batch, **values}

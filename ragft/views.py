@@ -184,8 +184,9 @@ def scores_json(run: Run) -> list[dict[str, Any]]:
 def scores_text(run: Run) -> str:
     rows = scores_json(run)
     shown = ["match", "exact_match", "token_f1", "abstained", "recall@k", "sufficiency", "groundedness"]
+    shown += [name for name in ("entailment", "citation_precision") if any(row[name] is not None for row in rows)]
     body = [[row["arm"], str(row["seed"]), *(NONE if row[m] is None else f"{row[m]:.3f}" for m in shown)] for row in rows]
-    return table(["arm", "seed", *shown], body, right=range(1, 9))
+    return table(["arm", "seed", *shown], body, right=range(1, 2 + len(shown)))
 
 
 # ── runs and questions ───────────────────────────────────────────────────────────────────────────────────────────────

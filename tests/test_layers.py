@@ -84,7 +84,7 @@ LAYERS = [
         "trainingpage",
     ],
     ["scorefile"],
-    ["tunedrows", "layerfigure", "groups", "structure", "labels", "review"],
+    ["tunedrows", "layerfigure", "groups", "structure", "labels", "review", "entail"],
     ["reviewsheet"],
     ["judging"],
     ["judged"],

@@ -364,7 +364,7 @@ def test_a_study_that_asks_for_citations_says_who_cites_what(tiny_study, tmp_pat
     shares = {row["citation_precision"] for row in rows}
     assert shares == {0.0, 1.0}, "some first passages hold the evidence, others do not"
     report = (found.folder / "report.html").read_text()
-    assert '<h3 id="citations">Citations</h3>' in report and "cites a passage" in report
+    assert '<h3 id="support">What the answers rest on</h3>' in report and "cites a passage" in report and "entailed" not in report
 
 
 @pytest.mark.parametrize(

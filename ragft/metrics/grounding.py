@@ -52,6 +52,12 @@ def groundedness(answer: Answer, gold: Gold, documents: Mapping[str, str]) -> fl
     return sum(word in there for word in said) / len(said)
 
 
+@metric("entailment", "probability, by an NLI model, that the answer follows from a passage that it was shown", of="entailment")
+def entailment(answer: Answer, gold: Gold, judged: Mapping[str, float]) -> float | None:
+    """Of the passage with the highest, in [0, 1]; `judged` by question. Not applicable where no NLI model was asked (ragft.entail)."""
+    return judged.get(answer.question)
+
+
 @lru_cache(maxsize=4096)  # the same passages and documents for many answers
 def _known(text: str) -> frozenset[str]:
     return frozenset(words(text))
