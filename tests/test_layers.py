@@ -54,7 +54,7 @@ LAYERS = [
         "scorelogs",
     ],
     ["retrieval", "generation", "tuning", "metrics", "presets"],
-    ["arms", "armsettings", "judges", "build", "finetune", "dose", "compare", "scorerows", "serving", "untrained", "leakage"],
+    ["arms", "armsettings", "runnables", "judges", "build", "finetune", "dose", "compare", "scorerows", "serving", "untrained", "leakage"],
     ["words", "slicewords", "dosepage", "costwords", "needs", "catalogue", "rehearsal", "measuring", "leaks", "asking", "systems"],
     ["case", "scoresettings"],
     ["rules", "odds"],
