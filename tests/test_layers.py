@@ -55,7 +55,7 @@ LAYERS = [
     ],
     ["retrieval", "generation", "tuning", "metrics", "presets"],
     ["arms", "armsettings", "runnables", "judges", "build", "finetune", "dose", "compare", "scorerows", "serving", "untrained", "leakage"],
-    ["words", "slicewords", "dosepage", "costwords", "needs", "catalogue", "rehearsal", "measuring", "leaks", "asking", "systems"],
+    ["words", "slicewords", "dosepage", "costwords", "needs", "catalogue", "rehearsal", "measuring", "leaks", "asking", "systems", "written"],
     ["case", "scoresettings"],
     ["rules", "odds"],
     ["flips"],
