@@ -19,13 +19,15 @@ from tenacity import Retrying, stop_after_attempt, wait_random_exponential
 from ragft.errors import InputError
 from ragft.models import Model, find_model
 from ragft.runnables import as_runnable, imported, said, text_of
+from ragft.store import read_json
 from ragft.systems.endpoint import LONGEST_PAUSE
 from ragft.types import Prompt
 
 # A chat model's client tries again by itself, most often twice: together as often as an endpoint of ragft.systems is tried
 ATTEMPTS = 3
 PARALLEL = 4
-MAX_NEW_TOKENS, ROWS = 512, 4  # of a local model: room for three questions with their quotes; prompts that it reads at once
+# Of a local model: room for three questions with their quotes, and before them for four passages; prompts that it reads at once
+MAX_NEW_TOKENS, LEAST_WINDOW, ROWS = 512, 2048, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +93,24 @@ class ChatWriter:
 
 
 class LocalWriter:
-    """A local model as it came, greedy; loaded with the first prompt."""
+    """A local model as it came, greedy; loaded with the first prompt. Raises InputError when it reads too little at once."""
 
     local = True
 
     def __init__(self, model: Model):
+        config = read_json(model.folder / "config.json")
+        window = config.get("max_position_embeddings", config.get("n_positions", LEAST_WINDOW))  # not every model says
+        if window < LEAST_WINDOW:
+            raise InputError(f"writer 'local:{model.name}': reads {window} tokens at once, and needs {LEAST_WINDOW}. Choose another.")
         self._model = model
         self.about = f"local {model.name} {model.sha256[:12]}"
 
     def replies(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, str | Failed]]:
-        from ragft.serving import writer
+        from ragft.serving import Served
+        from ragft.weights import load_base
 
-        write = writer(self._model.folder, MAX_NEW_TOKENS, ROWS)
+        model = Served(load_base(self._model.folder), None, MAX_NEW_TOKENS)
         for first in range(0, len(prompts), ROWS):
-            yield from enumerate(write(prompts[first : first + ROWS]), start=first)
+            for place, made in enumerate(model.complete(prompts[first : first + ROWS]), start=first):
+                # without its middle, a passage would be judged by what is left of it
+                yield place, Failed("its prompt is longer than the model's window") if made.prompt_cut else made.text

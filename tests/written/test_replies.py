@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import dataclass, field
 from functools import partial
@@ -167,9 +168,18 @@ def test_a_name_that_is_neither(name):
         make_writer(name)
 
 
-def test_a_local_model_that_writes_no_json_is_stopped(tmp_path, tiny_model):
-    writer = make_writer(f"local:{tiny_model}")
+def test_a_local_model(tmp_path, tiny_model, monkeypatch):
+    """One with random weights writes no JSON; a prompt that it would see without its middle is a failure."""
+    with pytest.raises(InputError, match="reads 512 tokens at once, and needs 2048"):
+        make_writer(f"local:{tiny_model}")
+    folder = shutil.copytree(tiny_model, tmp_path / "wide")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 2048}))
+    monkeypatch.setattr("ragft.written.writer.MAX_NEW_TOKENS", 4)
+    writer = make_writer(f"local:{folder}")
     assert writer.local and writer.about.startswith("local ")
     with pytest.raises(InputError, match="16 of the first 16 replies about critique failed"):
         ask(writer, tmp_path / "r.jsonl")
     assert len((tmp_path / "r.jsonl").read_text().splitlines()) == 16
+    (said,) = writer.replies([Prompt("Check.", "word " * 3000)])
+    assert said == (0, Failed("its prompt is longer than the model's window"))
