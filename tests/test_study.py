@@ -355,6 +355,7 @@ def test_every_arm_is_asked_as_the_study_says_and_trained_so(tiny_study, tmp_pat
         (["stratum=trained"], "slice 'stratum=trained' holds no test question. Those that occur: trained-fact, unanswerable, untrained-document."),
         (["kind=exact"], "slice 'kind=exact' holds no test question. Those that occur: unanswerable, value."),
         (["base=known"], "slice 'base=known' needs an arm that is the model alone."),
+        (["writer=known"], "slice 'writer=known' needs questions that a model wrote"),
         (["retrieval=missed", "kind=value"], ""),
     ],
 )

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from ragft.asking.frames import Wordings
 from ragft.asking.lines import Fact, fact_id
@@ -78,7 +77,7 @@ def write_facts(
 def _written(corpus: Corpus, passages: Sequence[Chunk], replies: Replies, progress: Advance) -> list[Candidate]:
     languages = [language_of(chunk.text) for chunk in passages]
     prompts = [ask.for_questions(chunk, language) for chunk, language in zip(passages, languages, strict=True)]
-    found = replies.ask("questions", prompts, partial(read_as, Questions), progress)
+    found = replies.ask("questions", prompts, lambda reply: read_as(Questions, reply), progress)
     return [
         Candidate(asked, chunk, corpus.find(chunk.span.document, asked.quote), language)
         for chunk, language, reply in zip(passages, languages, found, strict=True)
@@ -113,7 +112,7 @@ def _praised(sound: Sequence[Candidate], replies: Replies, counts: Counter[str],
     """Those that the writer, asked as a critic, has nothing against."""
     prompts = [ask.for_critique(one.asked, one.chunk, one.language) for one in sound]
     kept = []
-    for one, critique in zip(sound, replies.ask("critique", prompts, partial(read_as, Critique), progress), strict=True):
+    for one, critique in zip(sound, replies.ask("critique", prompts, lambda reply: read_as(Critique, reply), progress), strict=True):
         reason = NO_REPLY if critique is None else next((why for name, why in CRITIC.items() if not getattr(critique, name)), "")
         if reason:
             counts[OUT + reason] += 1
@@ -126,7 +125,7 @@ def _worded(corpus: Corpus, praised: Sequence[Candidate], replies: Replies, coun
     """With their wordings, where these are sound."""
     prompts = [ask.for_wordings(one.asked, one.chunk, one.language) for one in praised]
     kept = []
-    for one, wordings in zip(praised, replies.ask("wordings", prompts, partial(read_as, Paraphrases), progress), strict=True):
+    for one, wordings in zip(praised, replies.ask("wordings", prompts, lambda reply: read_as(Paraphrases, reply), progress), strict=True):
         reason = NO_REPLY if wordings is None else _wrong(corpus, one, wordings)
         if reason:
             counts[OUT + reason] += 1

@@ -1,7 +1,7 @@
 """replies.jsonl: every reply of a writer, on the disk as soon as it came, so that a job that was killed goes on and pays for none twice.
 
     replies = Replies(writer, folder / "replies.jsonl")
-    found = replies.ask("questions", prompts, partial(read_as, Questions))     # None where a reply failed
+    found = replies.ask("questions", prompts, lambda reply: read_as(Questions, reply), progress)     # None where a reply failed
 
 A reply is stored under its writer and its prompt, also one that cannot be read. A call that failed is not, and is made again by the
 next start.
