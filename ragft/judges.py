@@ -10,18 +10,15 @@ that cannot be read is a failure, which is counted and never scored.
 
 from __future__ import annotations
 
-import importlib
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from pathlib import Path
 from typing import Any, Protocol
 
-from ragft.errors import InputError, MissingError
+from ragft.errors import InputError
 from ragft.models import Model, find_model
 from ragft.prompts import completion, render
+from ragft.runnables import KEPT, as_runnable, imported, said, text_of
 from ragft.types import Prompt
 
 RULES = """You grade answers to questions about a set of documents. You see a question, its reference answers, and one answer to grade.
@@ -32,7 +29,6 @@ UNANSWERED = "(none: the documents do not answer this question)"
 ONE_WORD = "\nReply with one word and nothing else: CORRECT or INCORRECT."
 LETTERS = "\nA: the answer is {0}\nB: the answer is {1}\nReply with the letter and nothing else."
 SCORES = {"CORRECT": 1.0, "INCORRECT": 0.0}
-KEPT = 200  # characters of a reply that could not be read
 ROWS = 16  # prompts that a local judge reads at once
 
 
@@ -79,7 +75,7 @@ def make_judge(name: str, model: str) -> Judge:
         return LocalJudge(find_model(rest or model, "generator"))
     if not kind or not rest:
         raise InputError(f"judge '{name}': not known. Give local, local:MODEL, or module:attribute, which names a LangChain chat model or Runnable.")
-    return LangChainJudge(_imported(kind, rest), name)
+    return LangChainJudge(imported("judge", name), name)
 
 
 def short_name(name: str) -> str:
@@ -90,22 +86,6 @@ def short_name(name: str) -> str:
 # ── LangChain ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _imported(module: str, attribute: str) -> Any:
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)  # last: a file here must not stand in for an installed package
-    try:
-        found = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise MissingError(f"judge '{module}:{attribute}': no module named '{error.name}'. Check the name, or install it.") from error
-    except Exception as error:  # the user's own code, such as a client without its key
-        raise InputError(f"judge '{module}:{attribute}': importing {module} failed ({_said(error)}). Mend it first.") from error
-    try:
-        return reduce(getattr, attribute.split("."), found)
-    except AttributeError as error:
-        raise InputError(f"judge '{module}:{attribute}': {module} has no '{attribute}'. Give the name that it assigns its model to.") from error
-
-
 class LangChainJudge:
     """A LangChain chat model or Runnable that is given messages and replies CORRECT or INCORRECT, and nothing else.
 
@@ -114,11 +94,7 @@ class LangChainJudge:
     """
 
     def __init__(self, model: Any, name: str):
-        from langchain_core.runnables import Runnable
-
-        if not isinstance(model, Runnable):
-            raise InputError(f"judge '{name}': a {type(model).__name__}, and not a LangChain chat model or Runnable. Make one and name that.")
-        self._model: Runnable[Any, Any] = model
+        self._model = as_runnable("judge", model, name)
         self.about = name
 
     def grade(self, items: Sequence[Item]) -> list[Grade]:
@@ -131,16 +107,12 @@ class LangChainJudge:
 def _read(reply: Any) -> Grade:
     """The whole reply is one of two words, whatever its case, perhaps with a full stop; anything else is a failure."""
     if isinstance(reply, Exception):
-        return Grade(None, _said(reply))
-    text = reply if isinstance(reply, str) else getattr(reply, "text", None)
-    if not isinstance(text, str):
+        return Grade(None, said(reply))
+    text = text_of(reply)
+    if text is None:
         return Grade(None, f"replied with a {type(reply).__name__}, not with text")
     score = SCORES.get(text.strip().removesuffix(".").upper())
     return Grade(None, f"replied: {text[:KEPT]}") if score is None else Grade(score)
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:KEPT]}"
 
 
 # ── a local model ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,11 +6,14 @@ Arguments, exit codes and printing, nothing else.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ragft.terminal import JsonOption, RunArgument, find, say, show
+
+if TYPE_CHECKING:
+    from ragft.asking.study import MadeStudy
 
 group = typer.Typer(help="Make questions from documents, check that none leaks into training, review their labels.", no_args_is_help=True)
 
@@ -20,16 +23,52 @@ def make(
     corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="A folder of documents, or a study that `ragft init` made without questions.")],
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The study's folder; it is made. Not needed for a study.")] = None,
     per_document: Annotated[int, typer.Option(min=1, help="Facts of a document at most.")] = 16,
+    writer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Have a model write them: module:attribute, a LangChain chat model, or local:MODEL.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With --writer: go on; without it, only say what would be asked at most.")] = False,
+    price_read: Annotated[float | None, typer.Option(min=0, help="With --writer: of a million tokens that it reads.")] = None,
+    price_written: Annotated[float | None, typer.Option(min=0, help="With --writer: of a million tokens that it writes.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make questions from documents by rules, without any model: a study that can be run."""
+    """Make questions from documents, by rules or with a model that writes them: a study that can be run."""
     from ragft.asking.study import make_study
+    from ragft.errors import InputError
 
-    made = make_study(corpus, out, per_document)
+    if writer is None and (yes or price_read is not None or price_written is not None):
+        raise InputError("--yes, --price-read and --price-written go with --writer.")
+    made = (
+        make_study(corpus, out, per_document)
+        if writer is None
+        else _written(corpus, out, per_document, writer, yes, price_read, price_written, as_json)
+    )
+    if made is None:
+        return
     show(as_json, made, str(made.study))
     for what, number in made.counts.items():
         say(f"{number:6,} {what}")
     say(f"Read some of {made.study.parent / 'questions.jsonl'} before you trust them. Next: ragft run {made.study}")
+
+
+def _written(
+    corpus: Path, out: Path | None, per_document: int, writer: str, yes: bool, price_read: float | None, price_written: float | None, as_json: bool
+) -> MadeStudy | None:
+    """The study that a model writes the questions of; without `yes`, what it would be asked is shown and nothing sent."""
+    from ragft.models import is_hub_id
+    from ragft.privacy import keep_private
+    from ragft.progress import Lines
+    from ragft.threads import wait_briefly
+    from ragft.written.estimate import Prices, estimate_text
+    from ragft.written.study import plan_study, write_study
+
+    keep_private(hub=writer.startswith("local:") and is_hub_id(writer.removeprefix("local:")))
+    wait_briefly()
+    planned = plan_study(corpus, out, writer, per_document, Prices(price_read, price_written))
+    if not yes:
+        show(as_json, planned.estimate, estimate_text(planned.estimate, planned.writer.local))
+        return None
+    with Lines().unit(f"writer {writer}", 1, 1) as progress:
+        return write_study(planned, progress)
 
 
 @group.command()

@@ -43,6 +43,8 @@ def _check_slices(context: Context) -> None:
             raise InputError(f"slice '{name}' needs evidence on test questions, and there is none. Add evidence, or leave this slice out.")
         if dimension == "base" and all(arm.retriever or arm.tuning or arm.system for arm in study.arms.values()):
             raise InputError(f"slice '{name}' needs an arm that is the model alone. Add base: {{}} to the arms, or leave this slice out.")
+        if dimension == "writer" and all(gold.closed_book is None for gold in golds):
+            raise InputError(f"slice '{name}' needs questions that a model wrote (closed_book), and there is none. Leave this slice out.")
 
 
 def _check_precision(precision: str) -> None:

@@ -48,6 +48,7 @@ class ScoreTable:
     arms: tuple[ArmScores, ...]
     hit: np.ndarray  # (questions,): 1 all evidence was retrieved by the reference, 0 not, NaN not applicable
     applicable: np.ndarray  # (questions,): whether the metric applies; where it does, a score that is not there is one that failed
+    writer: tuple[str, ...] = ()  # known or unknown: whether the model that wrote each question knew the answer; "" not asked, () of none
 
     @property
     def answerable(self) -> np.ndarray:
@@ -69,8 +70,9 @@ class ScoreTable:
 
         arms = tuple(replace(arm, scores=arm.scores[:, keep]) for arm in self.arms)
         return ScoreTable(
-            pick(self.questions), pick(self.documents), pick(self.strata), pick(self.kinds), arms, self.hit[keep], self.applicable[keep]
-        )
+            pick(self.questions), pick(self.documents), pick(self.strata), pick(self.kinds), arms, self.hit[keep], self.applicable[keep],
+            pick(self.writer) if self.writer else (),
+        )  # fmt: skip
 
 
 def applies(scored: np.ndarray, declined: np.ndarray) -> np.ndarray:

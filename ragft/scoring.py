@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragft import registry
+from ragft import registry, slicing
 from ragft.compare import ArmScores, ScoreTable
 from ragft.dose import dose_of, recipe_of
 from ragft.errors import InputError, MismatchError, MissingError
@@ -151,6 +151,7 @@ def score_table(run: Run, metric: str, reference: str) -> ScoreTable:
         arms=tuple(arms),
         hit=np.where(np.isnan(hit), np.nan, (hit == 1.0).astype(float)),
         applicable=applies(~np.isnan(np.vstack([arm.scores for arm in arms])).all(axis=0), declined),
+        writer=tuple(slicing.WRITER[g.closed_book] for g in gold),
     )
 
 

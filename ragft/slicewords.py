@@ -54,6 +54,8 @@ def phrase(found: Comparison, dimension: str, value: str) -> str:
         return f"questions whose evidence {found.reference} had {'found' if value == 'found' else 'missed'}"
     if dimension == "base":
         return f"questions that the model alone has {'right' if value == 'known' else 'wrong'}"
+    if dimension == "writer":
+        return f"questions whose writer {'knew' if value == 'known' else 'did not know'} the answer without the documents"
     return f"questions of kind {value}"
 
 

@@ -23,7 +23,9 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
     "kind": (),
     "retrieval": ("found", "missed"),  # whether the reference had all the evidence among its passages
     "base": ("known", "unknown"),  # whether the model alone is right
+    "writer": ("known", "unknown"),  # whether the model that wrote the question knew the answer without the documents
 }
+WRITER = {True: "known", False: "unknown", None: ""}  # what a question file says of it -> the value
 MOST = 4  # fixed beforehand; each further one widens the intervals of all
 KNOWN = 0.5  # a graded score counts as right from here on
 
@@ -82,6 +84,7 @@ def labels(table: ScoreTable, ref: ArmScores) -> dict[str, np.ndarray]:
         "kind": np.array(table.kinds, dtype=object),
         "retrieval": _named(table.hit == 1.0, table.hit == 0.0, "retrieval"),
         "base": _named(alone >= KNOWN, alone < KNOWN, "base"),
+        "writer": np.array(table.writer or [""] * len(table.questions), dtype=object),
     }
 
 

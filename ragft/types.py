@@ -74,6 +74,7 @@ class Gold:
     stratum: str  # see domain.splits.STRATA
     reason: str = ""  # why it is unanswerable, where the question file says it
     question: str = ""  # its text; with it, an answer that repeats the question is not taken for one that rambles
+    closed_book: bool | None = None  # whether the model that wrote it knew the answer without the documents; None: not known
 
     @property
     def answerable(self) -> bool:

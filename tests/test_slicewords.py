@@ -100,6 +100,7 @@ def test_a_slice_that_is_everything_is_none():
         (("kind", "exact"), "questions of kind exact"),
         (("retrieval", "missed"), "questions whose evidence rag had missed"),
         (("base", "known"), "questions that the model alone has right"),
+        (("writer", "unknown"), "questions whose writer did not know the answer without the documents"),
     ],
 )
 def test_phrases(slice_, words):

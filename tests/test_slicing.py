@@ -194,8 +194,19 @@ def test_without_the_model_alone_there_is_no_such_slice():
 
 
 def test_every_dimension_is_looked_at():
-    table = replace(one_a_document(**FULL), strata=("trained-fact",) * N, hit=np.arange(N) % 2.0)
+    table = replace(one_a_document(**FULL), strata=("trained-fact",) * N, hit=np.arange(N) % 2.0, writer=("known", "unknown") * (N // 2))
     assert {row.slice for row in found_for(table).slices} == set(DIMENSIONS)
+
+
+def test_what_the_writer_knew_makes_slices_of_the_questions_that_it_was_asked():
+    writer = tuple("" if i % 5 == 0 else "known" if i % 2 else "unknown" for i in range(N))
+    found = found_for(replace(one_a_document(**FULL), writer=writer), ["writer=known"])
+    assert {row.value: row.n for row in found.slices if row.slice == "writer"} == {value: writer.count(value) for value in ("known", "unknown")}
+    one = next(one for one in found.confirmed if one.difference.arm == "base")
+    known = np.array([value == "known" for value in writer])
+    assert one.difference.estimate.mean == pytest.approx((FULL["base"] - FULL["rag"])[0][known].mean())
+    rest = np.array([value == "unknown" for value in writer])
+    assert one.elsewhere.estimate.mean == pytest.approx((FULL["base"] - FULL["rag"])[0][rest].mean())
 
 
 def test_false_confirmations_stay_below_alpha():

@@ -373,6 +373,7 @@ def test_a_study_that_asks_for_citations_says_who_cites_what(tiny_study, tmp_pat
         (["stratum=trained"], "slice 'stratum=trained' holds no test question. Those that occur: trained-fact, unanswerable, untrained-document."),
         (["kind=exact"], "slice 'kind=exact' holds no test question. Those that occur: unanswerable, value."),
         (["base=known"], "slice 'base=known' needs an arm that is the model alone."),
+        (["writer=known"], "slice 'writer=known' needs questions that a model wrote"),
         (["retrieval=missed", "kind=value"], ""),
     ],
 )

@@ -6,64 +6,50 @@ made = make_questions(documents)          # made.lines, made.counts
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import product
-from typing import Any
+from dataclasses import replace
+from itertools import islice, product
 
-from ragft.asking.frames import Wordings, backwards, is_noun, key, subject, two_hops, wordings
+from ragft.asking.frames import backwards, is_noun, key, subject, two_hops, wordings
+from ragft.asking.lines import (
+    FEWEST_TEST,
+    Fact,
+    Made,
+    by_document,
+    deal,
+    fact_id,
+    lines_of,
+    lines_of_derived,
+    lines_of_unanswerable,
+    once,
+    tested,
+)
 from ragft.asking.mine import Statement, mine
 from ragft.domain.records import plain
 from ragft.domain.splits import order
 from ragft.errors import InputError
 from ragft.text import words
-from ragft.types import Document, Split
+from ragft.types import Document
 
 PER_DOCUMENT = 16  # facts at most: a long table must not be most of the test
-SHARES: dict[Split, float] = {"train": 0.5, "dev": 0.15, "test": 0.35}  # of facts, by document
-UNTRAINED = 4  # one fact in so many of a training document is only tested
 BACKWARDS = 3  # one fact in so many is also asked for from its value
 UNANSWERABLE = 8  # one such question for so many facts
-FEWEST_TEST = 20  # test questions, below which nothing could be shown
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """What one or several documents state alike, or what follows from two statements; no statement: what none of them says."""
-
-    id: str
-    document: str
-    kind: str
-    answers: tuple[str, ...]
-    asked: Wordings
-    evidence: tuple[tuple[Statement, ...], ...] = ()  # all pieces are needed; of each, any one place is enough
-    reason: str = ""
-    language: str = "en"
-
-
-@dataclass(frozen=True)
-class Made:
-    """The lines of a question file, and how many facts were taken or left out, by what."""
-
-    lines: list[dict[str, Any]]
-    counts: Counter[str] = field(default_factory=Counter)
 
 
 def make_questions(documents: Sequence[Document], per_document: int = PER_DOCUMENT) -> Made:
     """Questions with answers, evidence and splits; the same for the same documents. Raises InputError where the rules find too little."""
     counts = Counter[str]()
-    stated = _agreed([found for document in documents for found in mine(document)], counts)
-    chosen = [fact for facts in _by_document(stated).values() for fact in _spread(facts, per_document)]
+    stated = facts_by_rules(documents, counts)
+    chosen = [fact for facts in by_document(stated).values() for fact in _spread(facts, per_document)]
     counts["facts over the limit of a document"] = len(stated) - len(chosen)
-    dealt = _deal(chosen)
-    lines = list(_lines(chosen, dealt, counts))
-    lines += _of_derived(_backwards(chosen, stated), dealt, counts, "asked from the value")
-    lines += _of_derived(_two_hops(chosen), dealt, counts, "of two documents")
-    lines += _of_unanswerable(_unanswerable(chosen, documents, len(chosen) // UNANSWERABLE), dealt, counts)
-    lines = _once(lines, counts)
-    if sum(line["split"] == "test" for line in lines) < FEWEST_TEST:
+    dealt = deal(chosen)
+    lines = list(lines_of(chosen, dealt, counts))
+    lines += lines_of_derived(_backwards(chosen, stated), dealt, counts, "asked from the value")
+    lines += lines_of_derived(_two_hops(chosen), dealt, counts, "of two documents")
+    lines += lines_of_unanswerable(islice(unanswerable(chosen, documents), len(chosen) // UNANSWERABLE), dealt, counts)
+    lines = once(lines, counts)
+    if tested(lines) < FEWEST_TEST:
         raise InputError(
             f"the rules find {len(chosen)} facts in {len(documents)} documents, too few to compare anything by. They read tables, "
             '"key: value" lines, dates, amounts and names; write questions by hand, or import what users asked.'
@@ -74,10 +60,10 @@ def make_questions(documents: Sequence[Document], per_document: int = PER_DOCUME
 # ── facts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _agreed(found: Sequence[Statement], counts: Counter[str]) -> list[Fact]:
+def facts_by_rules(documents: Iterable[Document], counts: Counter[str]) -> list[Fact[Statement]]:
     """One fact for all statements of the same; none where documents, or two rows of one, say different things of it."""
     groups = defaultdict[tuple[str, ...], list[Statement]](list)
-    for one in found:
+    for one in (found for document in documents for found in mine(document)):
         groups[plain(one.subject), plain(one.attribute), one.form if one.form == "gap" else ""].append(one)
     facts = []
     for group in groups.values():
@@ -87,26 +73,23 @@ def _agreed(found: Sequence[Statement], counts: Counter[str]) -> list[Fact]:
         first = group[0]
         places = tuple({(one.document, one.quote): one for one in group}.values())
         facts.append(
-            Fact(_id(first.subject, first.attribute), first.document, first.kind, (first.value,), wordings(first), (places,), language=first.language)
+            Fact(
+                fact_id(first.subject, first.attribute),
+                first.document,
+                first.kind,
+                (first.value,),
+                wordings(first),
+                (places,),
+                language=first.language,
+            )
         )
     counts["facts"] = len(facts)
     return facts
 
 
-def _id(*parts: str) -> str:
-    return "f-" + hashlib.sha256("\0".join(map(plain, parts)).encode()).hexdigest()[:10]
-
-
-def _by_document(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
-    found = defaultdict[str, list[Fact]](list)
-    for fact in facts:
-        found[fact.document].append(fact)
-    return found
-
-
-def _spread(facts: Sequence[Fact], most: int) -> list[Fact]:
+def _spread(facts: Sequence[Fact[Statement]], most: int) -> list[Fact[Statement]]:
     """At most so many of a document's facts, of each kind of statement in turn, in a fixed meaningless order."""
-    by_form = defaultdict[str, list[Fact]](list)
+    by_form = defaultdict[str, list[Fact[Statement]]](list)
     for fact in sorted(facts, key=lambda fact: order(fact.id)):
         by_form[fact.evidence[0][0].form].append(fact)
     turns = sorted(((place, form, fact) for form, own in by_form.items() for place, fact in enumerate(own)), key=lambda turn: turn[:2])
@@ -114,7 +97,7 @@ def _spread(facts: Sequence[Fact], most: int) -> list[Fact]:
     return [fact for fact in facts if fact.id in kept]
 
 
-def _backwards(facts: Sequence[Fact], stated: Sequence[Fact]) -> list[Fact]:
+def _backwards(facts: Sequence[Fact[Statement]], stated: Sequence[Fact[Statement]]) -> list[Fact[Statement]]:
     """Some attributes asked for from the value, where only one thing has it, under whatever name, and is named."""
     holders = Counter(plain(fact.answers[0]) for fact in stated)
     found = []
@@ -127,9 +110,9 @@ def _backwards(facts: Sequence[Fact], stated: Sequence[Fact]) -> list[Fact]:
     return found[: len(facts) // BACKWARDS]
 
 
-def _two_hops(facts: Sequence[Fact]) -> Iterator[Fact]:
+def _two_hops(facts: Sequence[Fact[Statement]]) -> Iterator[Fact[Statement]]:
     """What follows from a fact whose value another fact is about."""
-    about = defaultdict[str, list[Fact]](list)
+    about = defaultdict[str, list[Fact[Statement]]](list)
     for fact in facts:
         about[plain(fact.evidence[0][0].subject)].append(fact)
     for first in facts:
@@ -144,12 +127,13 @@ def _two_hops(facts: Sequence[Fact]) -> Iterator[Fact]:
                 and plain(two.value) != plain(one.subject)
             ):
                 yield Fact(
-                    _id(first.id, second.id), first.document, "two-document", second.answers, two_hops(one, two), first.evidence + second.evidence,
+                    fact_id(first.id, second.id), first.document, "two-document", second.answers, two_hops(one, two),
+                    first.evidence + second.evidence,
                     language=first.language,
                 )  # fmt: skip
 
 
-def _unanswerable(facts: Sequence[Fact], documents: Sequence[Document], number: int) -> list[Fact]:
+def unanswerable(facts: Sequence[Fact[Statement]], documents: Sequence[Document]) -> Iterator[Fact[Statement]]:
     """Attributes that the corpus gives for other things, asked of a thing for which no document that names it has the words.
 
     First those of like things, of which the corpus gives another attribute too: nobody else would be asked so.
@@ -161,7 +145,6 @@ def _unanswerable(facts: Sequence[Fact], documents: Sequence[Document], number: 
         given_of[plain(one.subject)].add(plain(one.attribute))
     attributes, subjects = {plain(one.attribute): one for one in stated}, {plain(one.subject): one for one in stated}
     texts = [set(words(document.text)) for document in documents]
-    found = list[Fact]()
 
     def unlike(pair: tuple[str, str]) -> bool:
         return not any(given_of[pair[0]] & given_of[thing] for thing in having[pair[1]])
@@ -177,77 +160,4 @@ def _unanswerable(facts: Sequence[Fact], documents: Sequence[Document], number: 
         reason = (
             f'"{key(other.attribute, other.language)}" is given for other things, such as {subject(other)}, and for {subject(one)} in no document.'
         )
-        found.append(Fact(_id(about, name), one.document, "unanswerable", (), wordings(asked), (), reason, one.language))
-        if len(found) == number:
-            break
-    return found
-
-
-# ── splits and lines ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _deal(facts: Sequence[Fact]) -> dict[str, Split]:
-    """Document -> split: the split that is furthest below its share of facts gets the next one, in a fixed meaningless order."""
-    dealt, counts = dict[str, Split](), Counter[Split]()
-    grouped = _by_document(facts)
-    for document in sorted(grouped, key=order):
-        total = sum(counts.values()) + len(grouped[document])
-        split = max(SHARES, key=lambda name: SHARES[name] * total - counts[name])
-        dealt[document] = split
-        counts[split] += len(grouped[document])
-    return dealt
-
-
-def _lines(facts: Sequence[Fact], dealt: dict[str, Split], counts: Counter[str]) -> Iterator[dict[str, Any]]:
-    """A fact of a training document in its training wordings, and held out in another; one in UNTRAINED is only tested."""
-    for place, fact in enumerate(sorted(facts, key=lambda fact: order(fact.id))):
-        split = dealt[fact.document]
-        if split != "train":
-            yield _line(fact, fact.asked.held_out[0], split, 0)
-            continue
-        trained = place % UNTRAINED != 0
-        if trained:
-            counts["facts trained on"] += 1
-            yield from (_line(fact, text, "train", number) for number, text in enumerate(fact.asked.train))
-        yield _line(fact, fact.asked.held_out[place % 2], "dev" if place % 6 == 5 else "test", len(fact.asked.train))
-
-
-def _of_derived(facts: Iterable[Fact], dealt: dict[str, Split], counts: Counter[str], what: str) -> Iterator[dict[str, Any]]:
-    """Never trained on: what follows from a trained fact is a test of whether it was learned or only its words."""
-    for fact in facts:
-        counts[f"questions {what}"] += 1
-        yield _line(fact, fact.asked.held_out[0], "dev" if dealt[fact.document] == "dev" else "test", 9)
-
-
-def _of_unanswerable(facts: Sequence[Fact], dealt: dict[str, Split], counts: Counter[str]) -> Iterator[dict[str, Any]]:
-    for fact in facts:
-        counts["unanswerable questions"] += 1
-        split = dealt[fact.document]
-        yield _line(fact, fact.asked.train[0] if split == "train" else fact.asked.held_out[0], split, 0)
-
-
-def _line(fact: Fact, text: str, split: Split, wording: int) -> dict[str, Any]:
-    number = hashlib.sha256(f"{fact.id} {fact.kind} {text}".encode()).hexdigest()[:10]
-    line: dict[str, Any] = {"id": f"q-{number}", "fact": fact.id, "wording": wording, "kind": fact.kind, "split": split, "question": text}
-    line["answers"] = list(fact.answers)
-    if fact.evidence:
-        pieces = [[{"document": one.document, "quote": one.quote} for one in places] for places in fact.evidence]
-        line["evidence"] = [piece[0] if len(piece) == 1 else piece for piece in pieces]
-    else:
-        line |= {"document": fact.document, "reason": fact.reason}
-    return line
-
-
-def _once(lines: Sequence[dict[str, Any]], counts: Counter[str]) -> list[dict[str, Any]]:
-    """No question twice; of those that two facts ask in the same words with different answers, none."""
-    groups = defaultdict[str, list[dict[str, Any]]](list)
-    for line in lines:
-        groups[plain(line["question"])].append(line)
-    kept = []
-    for group in groups.values():
-        if len({tuple(map(plain, line["answers"])) for line in group}) > 1:
-            counts["questions with several answers"] += len(group)
-            continue
-        kept.append(group[0])
-        counts["questions that stand twice"] += len(group) - 1
-    return kept
+        yield Fact(fact_id(about, name), one.document, "unanswerable", (), wordings(asked), (), reason, one.language)

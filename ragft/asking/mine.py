@@ -190,7 +190,7 @@ def _of_line(document: Document, line: str, subject: str, language: str) -> Iter
 def _attribute(document: Document, quote: str, subject: str, name: str, value: str, language: str) -> Statement:
     own, title = _named(subject), _named(document.title)
     within = "" if is_name(own) or own == title else title
-    return Statement(document.id, quote, own, name.strip(), value.strip().rstrip(".。;；"), "attribute", _kind(value), language, within)
+    return Statement(document.id, quote, own, name.strip(), value.strip().rstrip(".。;；"), "attribute", kind_of(value), language, within)
 
 
 # ── sentences ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -212,7 +212,7 @@ def _sentences(line: str) -> Iterator[str]:
 
 def _of_sentence(document: Document, sentence: str, language: str) -> Iterator[Statement]:
     def found(subject: str, attribute: str, value: str, form: Form) -> Statement:
-        return Statement(document.id, sentence, subject.strip(), attribute.strip(), value.strip(), form, _kind(value), language)
+        return Statement(document.id, sentence, subject.strip(), attribute.strip(), value.strip(), form, kind_of(value), language)
 
     if language == "zh":
         if made := _THING_ZH.match(sentence):
@@ -273,7 +273,7 @@ def _sound(found: Statement) -> bool:
     return f" {' '.join(words(value))} " not in asked
 
 
-def _kind(value: str) -> str:
+def kind_of(value: str) -> str:
     if re.fullmatch(rf"{_DATE}|{_DATE_ZH}", value.strip()):
         return "date"
     if re.fullmatch(_NAME, value.strip()):

@@ -1,4 +1,4 @@
-"""A study whose questions are made from its documents by rules.
+"""A study whose questions are made from its documents: by rules here, by a model in ragft.written.
 
 from ragft.asking.study import make_study
 make_study(Path("docs"), Path("my-study"))     # or, after `ragft init`: make_study(Path("my-study"))
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ragft.asking.make import PER_DOCUMENT, Made, make_questions
+from ragft.asking.lines import Made
+from ragft.asking.make import PER_DOCUMENT, make_questions
 from ragft.domain import load_domain
 from ragft.domain.draft import check_free
 from ragft.domain.loaders import load_documents
@@ -40,17 +41,27 @@ def make_study(corpus: Path, out: Path | None = None, per_document: int = PER_DO
     Held-out questions that `ragft questions check` would call leaks are left out. Raises InputError, and changes nothing, where a
     study has questions already, the documents cannot be used or the rules find too little in them.
     """
+    source = find_source(corpus, out)
+    documents, _ = load_documents(source)
+    return write_made(make_questions(documents, per_document), corpus, out, "questions-made-by-rules.jsonl")
+
+
+def find_source(corpus: Path, out: Path | None) -> Path:
+    """The folder of the documents. Raises InputError where there is no place for their questions."""
     if out is None and not ((corpus / "study.yaml").is_file() and (corpus / "corpus").is_dir()):
         raise InputError(f"{corpus}: not a study that `ragft init` made. For a folder of documents say where the study goes: --out my-study")
     if out is None and (corpus / "questions.jsonl").exists():
         raise InputError(f"{corpus / 'questions.jsonl'}: this study has questions already. Move the file away to have new ones made.")
     if out:
         check_free(out)
-    source = corpus if out else corpus / "corpus"
-    documents, _ = load_documents(source)
-    made = make_questions(documents, per_document)
+    return corpus if out else corpus / "corpus"
+
+
+def write_made(made: Made, corpus: Path, out: Path | None, name: str) -> MadeStudy:
+    """The study with these questions but for those that leak; `name` is what study.yaml says that they came from."""
+    source = find_source(corpus, out)
     with tempfile.TemporaryDirectory() as beside:
-        file = Path(beside, "questions-made-by-rules.jsonl")
+        file = Path(beside, name)
         lines, counts = _without_leaks(made, source, file)
         _write(file, lines)
         if out:

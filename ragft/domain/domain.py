@@ -134,6 +134,7 @@ def load_domain(folder: Path | str) -> Domain:
             wording=r.wording,
             kind=r.kind,
             reason=r.reason,
+            closed_book=r.closed_book,
             question=r.question,
             stratum=splits.stratum(bool(r.answers), r.fact, clusters[r.id], facts, trained),
         )

@@ -5,7 +5,8 @@
 
 Only `question` and `answers` are required; an empty list of answers says that the corpus does not answer it. All pieces of
 evidence are needed to answer; where a piece stands in several places, a list of them says that any one is enough.
-`document` names the document a question belongs to where there is no evidence; `reason` says why it is unanswerable.
+`document` names the document a question belongs to where there is no evidence; `reason` says why it is unanswerable; `closed_book`
+(true or false) whether the model that wrote the question knew the answer without the documents.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from ragft.errors import InputError, MissingError, unknown
 from ragft.text import words
 from ragft.types import Document, Evidence, Span, Split
 
-KEYS = ("id", "fact", "wording", "kind", "split", "question", "answers", "evidence", "document", "reason")
+KEYS = ("id", "fact", "wording", "kind", "split", "question", "answers", "evidence", "document", "reason", "closed_book")
 SPLITS: tuple[str, ...] = get_args(Split)
 
 
@@ -46,6 +47,7 @@ class Record:
     kind: str
     split: Split | None
     reason: str  # why it is unanswerable; "" = not given
+    closed_book: bool | None  # whether its writer knew the answer without the documents; None = not given
 
 
 def read_records(path: Path, documents: Mapping[str, Document]) -> list[Record]:
@@ -100,6 +102,8 @@ def make_record(where: str, line: int, raw: dict[str, Any], quotes: Quotes) -> R
             raise InputError(f'{where}: "{key}" must be a text, such as "q17".')
     if type(raw.get("wording", 0)) is not int:
         raise InputError(f'{where}: "wording" must be a whole number, such as 0.')
+    if not isinstance(raw.get("closed_book"), bool | None):
+        raise InputError(f'{where}: "closed_book" must be true or false.')
     pieces = raw.get("evidence") or []
     if not isinstance(pieces, list):
         raise InputError(f'{where}: "evidence" must be a list of {{"document": "…", "quote": "…"}}.')
@@ -119,6 +123,7 @@ def make_record(where: str, line: int, raw: dict[str, Any], quotes: Quotes) -> R
         kind=_text(raw.get("kind")) or ("other" if answers else "unanswerable"),
         split=split,
         reason=_text(raw.get("reason")),
+        closed_book=raw.get("closed_book"),
     )
 
 

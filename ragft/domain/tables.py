@@ -55,6 +55,8 @@ def _typed(where: str, cells: dict[str, str]) -> dict[str, Any]:
         if not given["wording"].isdecimal():
             raise InputError(f'{where}: "wording" must be a whole number, such as 0, found {given["wording"]!r}.')
         given["wording"] = int(given["wording"])
+    if given.get("closed_book", "").lower() in ("true", "false"):
+        given["closed_book"] = given["closed_book"].lower() == "true"
     for key in ("evidence", "contexts"):
         if given.get(key, "").startswith("["):
             try:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ragft.asking.make import SHARES, make_questions
+from ragft.asking.lines import SHARES
+from ragft.asking.make import make_questions
 from ragft.asking.study import make_study
 from ragft.cli import main
 from ragft.domain import load_domain

@@ -45,6 +45,13 @@ def test_defaults(load):
     assert (first.id, first.fact, first.kind) == ("0", "0", "other")
     assert first.evidence[0].spans == (Span("pumps/kova.md", 0, len(domain.documents[0].text)),)
     assert second.id.startswith("q-") and second.kind == second.stratum == "unanswerable"
+    assert first.closed_book is None
+
+
+def test_what_the_writer_knew_is_kept_and_makes_no_other_domain(load):
+    known, unknown = (load([line(id="a", closed_book=value, **TEST)]) for value in (True, False))
+    assert (known.gold["a"].closed_book, unknown.gold["a"].closed_book) == (True, False)
+    assert known.sha256 == unknown.sha256, "nothing is indexed or trained by it"
 
 
 BAD = [
@@ -59,6 +66,7 @@ BAD = [
     ([line(split="tests")], ":1: unknown split 'tests'. Did you mean 'test'?"),
     ([line(split=["test"])], ":1: unknown split"),
     ([line(wording="2")], ':1: "wording" must be a whole number'),
+    ([line(closed_book="yes")], ':1: "closed_book" must be true or false'),
     ([line(id=["a"])], ':1: "id" must be a text'),
     ([line(evidence="It weighs 12 kg")], ':1: "evidence" must be a list'),
     ([line(evidence=["It weighs 12 kg"])], ":1: a piece of evidence is {"),

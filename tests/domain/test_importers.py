@@ -131,10 +131,14 @@ def test_jsonl(bring):
 
 
 def test_csv(bring):
-    table = "Question;Answers;Context;Split;wording\nHow heavy?; 12 kg | twelve kilograms ;It weighs 12 kg.;test;1\nWho?;;It weighs 12 kg.;train;\n"
+    table = (
+        "Question;Answers;Context;Split;wording;closed_book\n"
+        "How heavy?; 12 kg | twelve kilograms ;It weighs 12 kg.;test;1;True\nWho?;;It weighs 12 kg.;train;;\n"
+    )
     folder, lines = bring("csv", table)
     assert [line["answers"] for line in lines] == [["12 kg", "twelve kilograms"], []]
     assert [line["split"] for line in lines] == ["test", "train"] and lines[0]["wording"] == 1
+    assert lines[0]["closed_book"] is True and "closed_book" not in lines[1]
     study = load_study(folder)
     assert list(study.arms) == ["base", "oracle", "rag", "lora", "rag+lora"]
     assert "# left out: raft (no evidence on train questions)" in (folder / "study.yaml").read_text()
