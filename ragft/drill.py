@@ -229,7 +229,6 @@ def _carry_out(versions: _Versions, part: _Part, asked: Sequence[Case], progress
 
 
 def _read(folder: Path) -> dict[str, Answer]:
-    """The answers stored there, by question."""
     return {answer.question: answer for answer in read_jsonl_as(Answer, folder / ANSWERS)}
 
 
