@@ -109,11 +109,12 @@ class Composed:
         return [self._answer(batch, question, hits, completion) for question, hits, completion in rows]
 
     def _answer(self, batch: Batch, question: Question, hits: tuple[Hit, ...] | None, completion: Completion) -> Answer:
-        usage, cited = replace(completion.usage, retrieval_seconds=batch.retrieval_seconds), None
+        usage, cited, text = replace(completion.usage, retrieval_seconds=batch.retrieval_seconds), None, completion.text
         if self.style.cite and hits is not None:  # metrics judge what is said; what it is said by is judged on its own
-            text, numbers = split_citations(completion.text)
-            completion, cited = replace(completion, text=text), self._ranks(numbers, hits)
-        return Answer(question.id, completion.text, outcome_of(completion), hits, completion.prompt, usage, batch.number, cited=cited)
+            text, numbers = split_citations(text)
+            cited = self._ranks(numbers, hits)
+        outcome = outcome_of(replace(completion, text=text or completion.text))  # who only cites declines nothing
+        return Answer(question.id, text, outcome, hits, completion.prompt, usage, batch.number, cited=cited)
 
     def _ranks(self, numbers: Sequence[int], hits: tuple[Hit, ...]) -> tuple[int, ...]:
         """The ranks of the hits that the prompt shows under these numbers; 0 for a number that it does not have."""

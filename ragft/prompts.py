@@ -20,7 +20,10 @@ _SYSTEM_OPEN = {"en": "Answer the question in a few words, using the passages.",
 _MAY_ABSTAIN = {"en": " If you do not know the answer, reply: I don't know.", "zh": "如果不知道答案，请回答：我不知道。"}
 _MAY_ABSTAIN_OPEN = {"en": " If they do not hold the answer, reply: I don't know.", "zh": "如果段落中没有答案，请回答：我不知道。"}
 _CITE = {"en": " Cite the passages that you use by their numbers, like [1].", "zh": "用方括号里的编号注明所用的段落，例如[1]。"}
-_CITED = re.compile(r"\s*(?:\[|【)\s*(\d{1,3}(?:\s*[,，、;；]\s*\d{1,3})*)\s*(?:\]|】)")
+_WORD = r"(?:passages?|段落|第)"
+_NUMBERS = r"[1-9]\d?(?:\s*(?:[-–,，、;；&]|and|和|至)\s*[1-9]\d?)*"
+_CITED = re.compile(rf"\s*(?:[\[［【]\s*{_WORD}?\s*({_NUMBERS})\s*段?[\]］】]|[(（]\s*{_WORD}\s*({_NUMBERS})\s*段?[)）])", re.I)
+_RANGE = re.compile(r"(\d+)\s*[-–至]\s*(\d+)")
 _QUESTION = {"en": "Question: {0}", "zh": "问题：{0}"}
 _NO_PASSAGES = {"en": "(no passages)", "zh": "（没有段落）"}
 
@@ -66,8 +69,11 @@ def citing(answer: str, passages: Sequence[Chunk], holding: Container[str], styl
 
 
 def split_citations(text: str) -> tuple[str, tuple[int, ...]]:
-    """An answer without its citations, such as [1], [1, 3] and 【2】, and the numbers that it cites, each once, in their order."""
-    numbers = (int(number) for group in _CITED.findall(text) for number in re.findall(r"\d+", group))
+    """An answer without its citations, such as [1], [1, 3], [2-4], (passage 2) and 【2】, and the numbers that it cites, each once, in order."""
+    numbers: list[int] = []
+    for found in _CITED.finditer(text):
+        group = _RANGE.sub(lambda ends: " ".join(map(str, range(int(ends[1]), int(ends[2]) + 1))), found[1] or found[2])
+        numbers += map(int, re.findall(r"\d+", group))
     return _CITED.sub("", text).strip(), tuple(dict.fromkeys(numbers))
 
 

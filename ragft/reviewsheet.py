@@ -21,7 +21,7 @@ from ragft.judges import UNANSWERED
 from ragft.labelrate import label_rate
 from ragft.ladder import RIGHT
 from ragft.review import FILE, OK, VERDICTS, Review, Reviewed, inputs_of, question_texts
-from ragft.scoring import finished, read_gold, score_table
+from ragft.scoring import finished, own_chunks, read_gold, score_table
 from ragft.settings import load_study
 from ragft.sheets import cell, read_sheet, refuse_old, same_text, write_sheet
 from ragft.store import Run, read_jsonl_as, write_json
@@ -32,6 +32,7 @@ SAMPLE, DISPUTED, BOTH = "sample", "all arms disagree", "both"
 BETWEEN = " | "
 DECLINED = "(declined to answer)"
 MOST_ANSWERS, LONGEST = 6, 200  # different answers in a cell, and characters of each
+LONGEST_QUOTE = 1000  # characters: where no quote is given the evidence is a whole document, which no cell holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +113,15 @@ def _listed(answers: Mapping[str, Sequence[str]]) -> str:
 def _chunks(run: Run) -> dict[str, list[Chunk]]:
     """The run's chunks by document, in order; none where no arm retrieves."""
     found: dict[str, list[Chunk]] = {}
-    for path in sorted(run.folder.glob("artifacts/index-*/chunks.jsonl"))[:1]:
-        for chunk in sorted(read_jsonl_as(Chunk, path), key=lambda chunk: chunk.span.start):
-            found.setdefault(chunk.span.document, []).append(chunk)
+    for chunk in sorted(own_chunks(run), key=lambda chunk: chunk.span.start):
+        found.setdefault(chunk.span.document, []).append(chunk)
     return found
 
 
 def _quotes(gold: Gold, chunks: Mapping[str, Sequence[Chunk]]) -> str:
     """Each piece of evidence, at the first place where it stands. From the chunks, for the run's documents may be gone."""
-    return BETWEEN.join(words for piece in gold.evidence if piece.spans and (words := _words_at(piece.spans[0], chunks)))
+    quotes = (_words_at(piece.spans[0], chunks) for piece in gold.evidence if piece.spans)
+    return BETWEEN.join(words if len(words) <= LONGEST_QUOTE else words[: LONGEST_QUOTE - 1] + "…" for words in quotes if words)
 
 
 def _words_at(span: Span, chunks: Mapping[str, Sequence[Chunk]]) -> str:

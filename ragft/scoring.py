@@ -66,10 +66,19 @@ def _keep_known(path: Path, metrics: Mapping[str, registry.Entry]) -> None:
 def _documents(run: Run) -> dict[str, str]:
     """The corpus' texts by document, as far as the run has them: put together from its chunks, so that white space may differ."""
     texts: dict[str, list[str]] = {}
-    for path in sorted(run.folder.glob("artifacts/index-*/chunks.jsonl"))[:1]:
-        for chunk in read_jsonl_as(Chunk, path):
-            texts.setdefault(chunk.span.document, [chunk.heading]).append(chunk.text)
+    for chunk in own_chunks(run):
+        texts.setdefault(chunk.span.document, [chunk.heading]).append(chunk.text)
     return {name: "\n".join(parts) for name, parts in texts.items()}
+
+
+def own_chunks(run: Run) -> list[Chunk]:
+    """The chunks of the index that the run's arms answered from; none where no arm retrieves. A drill leaves another index beside it."""
+    for name, seed in finished(run):
+        fit = read_json(run.seed_folder(name, seed) / "fit.json")
+        if "index" in fit and (path := run.folder / fit["index"]["folder"] / "chunks.jsonl").is_file():
+            return read_jsonl_as(Chunk, path)
+    found = list(run.folder.glob("artifacts/index-*/chunks.jsonl"))  # adapters alone are trained beside one, too
+    return read_jsonl_as(Chunk, found[0]) if len(found) == 1 else []
 
 
 def _scored(answer: Answer, gold: Gold, metrics: Mapping[str, registry.Entry], more: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:

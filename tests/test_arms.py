@@ -82,9 +82,10 @@ class Citing(EchoGenerator):
         ("42 bar [1]", "42 bar", "ok", (2,)),  # best last: the first passage shown is the second hit
         ("42 bar [2, 1].", "42 bar.", "ok", (1, 2)),
         ("42 bar [7]", "42 bar", "ok", (0,)),
+        ("[1] I don't know.", "I don't know.", "abstained", (2,)),
         ("42 bar", "42 bar", "ok", ()),
         ("I don't know. [1]", "I don't know.", "abstained", (2,)),
-        ("[1]", "", "abstained", (2,)),
+        ("[1]", "", "ok", (2,)),
     ],
 )
 def test_citations_are_taken_off_the_answer_and_point_at_hits(said, text, outcome, cited):

@@ -72,7 +72,14 @@ def test_the_order_of_passages_is_a_setting():
         ("[2] 42 bar [2, 1]", ("42 bar", (2, 1))),
         ("42巴【1、2】。", ("42巴。", (1, 2))),
         ("42 bar [see page 3] [1999]", ("42 bar [see page 3] [1999]", ())),
-        ("array[0]", ("array", (0,))),
+        ("array[0] is first", ("array[0] is first", ())),
+        ("42 bar [1-3]", ("42 bar", (1, 2, 3))),
+        ("42 bar ［1］", ("42 bar", (1,))),
+        ("42 bar [Passage 2]", ("42 bar", (2,))),
+        ("42 bar (passages 1 and 3)", ("42 bar", (1, 3))),
+        ("42 bar (2)", ("42 bar (2)", ())),
+        ("42巴（段落1）", ("42巴", (1,))),
+        ("42巴【第2段】", ("42巴", (2,))),
     ],
 )
 def test_citations_are_told_from_the_answer(text, expected):

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Literal
 
 from ragft.chunkers import headings
-from ragft.domain.sentences import sentence_around
+from ragft.domain.sentences import sentences
 from ragft.text import CJK, cjk_share, language_of, words
 from ragft.types import Document
 
@@ -197,17 +197,8 @@ def _attribute(document: Document, quote: str, subject: str, name: str, value: s
 
 
 def _of_prose(document: Document, text: str, language: str) -> Iterator[Statement]:
-    for sentence in _sentences(text):
+    for sentence in sentences(re.sub(r"^(?:[-*+•]|\d+[.)])?[ \t]*", "", text)):
         yield from _of_sentence(document, sentence, language)
-
-
-def _sentences(line: str) -> Iterator[str]:
-    line, start = re.sub(r"^(?:[-*+•]|\d+[.)])?[ \t]*", "", line), 0
-    while start < len(line):
-        sentence = sentence_around(line, start, start + 1)
-        yield sentence
-        start = max(line.find(sentence, start) + len(sentence), start + 1)
-        start += len(line[start:]) - len(line[start:].lstrip())
 
 
 def _of_sentence(document: Document, sentence: str, language: str) -> Iterator[Statement]:
