@@ -207,7 +207,7 @@ def unit_middles(number: int, dimensions: int = DIMENSIONS) -> np.ndarray:
 
 def vectors(repeat: int, number: int = 1_000_000, questions: int = 500) -> dict[str, Any]:
     """`repeat` times the questions one by one; built once."""
-    from ragft.retrieval.nearest import Exact, build_nearest, open_nearest, shared
+    from ragft.retrieval.nearest import Exact, build_nearest, open_nearest, share_found
 
     middles = unit_middles(max(10, number // 100))
     asked = clustered(2 * questions, 2, middles)
@@ -219,7 +219,7 @@ def vectors(repeat: int, number: int = 1_000_000, questions: int = 500) -> dict[
         reached = build_nearest(stored, Path(folder), asked[questions:])
         built = time.perf_counter() - began
         search, exact = open_nearest(Path(folder), stored), Exact(stored)
-        recall = shared(search.search(asked[:questions], 10)[1], exact.search(asked[:questions], 10)[1])
+        recall = share_found(search.search(asked[:questions], 10)[0], exact.search(asked[:questions], 10)[0])
         alone = {
             name: sorted(timed(lambda one=one, side=side: side.search(one[None], 10)) for _ in range(repeat) for one in asked[:questions:5])
             for name, side in (("approximate", search), ("exact", exact))

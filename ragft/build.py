@@ -17,6 +17,7 @@ from ragft.chunking import chunk_documents, relevant_chunks
 from ragft.domain import Domain
 from ragft.errors import MissingError
 from ragft.meter import PeakMemory
+from ragft.metrics.grounding import has_words, holds_answer
 from ragft.metrics.retrieval import recall_at
 from ragft.models import Model
 from ragft.numbers import percent
@@ -76,7 +77,7 @@ def build_index(plan: IndexPlan, folder: Path, progress: Progress = lambda done,
     with PeakMemory() as peak:
         chunks, dev = plan.chunks(_counted(plan.domain.documents, progress), token_counter(plan.model)), plan.domain.split("dev")[:DEV_QUESTIONS]
         reached = _write(plan, chunks, [question.text for question, _ in dev], folder, previous, progress)
-        chosen, recalls = choose_retriever(_remembering(_parts(folder, plan.embedder), folder), dev, plan.k)
+        chosen, recalls = choose_retriever(_remembering(_parts(folder, plan.embedder), folder, plan.domain.language), dev, plan.k)
         embedder = plan.embedder.sha256 if plan.embedder else None
         write_json(folder / "choice.json", {"auto": chosen, "k": plan.k, "recall_on_dev": recalls, "embedder": embedder, "nearest": reached})
     return FitReport(
@@ -111,12 +112,12 @@ def _asked(index: Path) -> dict[str, np.ndarray]:
     return dict(zip(read_json(index / "asked.json"), np.load(index / "asked.npy", allow_pickle=False), strict=True))
 
 
-def _remembering(parts: RetrieverParts, folder: Path) -> RetrieverParts:
+def _remembering(parts: RetrieverParts, folder: Path, language: str) -> RetrieverParts:
     """The parts with the vectors of dev questions as they are stored in the index."""
     if parts.embed is None:
         return parts
     known = _asked(folder)
-    return replace(parts, embed=lambda texts: np.stack([known[text] for text in texts]))
+    return replace(parts, embed=lambda texts: np.stack([known[text] for text in texts]), language=language)
 
 
 def _embedding(embedder: Model) -> Callable[[Sequence[str]], np.ndarray]:
@@ -188,19 +189,25 @@ def _embed_all(embedder: Model, texts: Sequence[str], known: dict[str, np.ndarra
 def choose_retriever(parts: RetrieverParts, dev: Sequence[tuple[Question, Gold]], k: int) -> tuple[str, dict[str, float]]:
     """What `auto` stands for: of AUTO, the first that recalls most of the dev questions' evidence.
 
-    Without an embedder bm25; without dev evidence hybrid. Also returns recall@k of each, as evidence.
+    Where no dev question names evidence, a passage that holds a reference answer counts. Without an embedder bm25; without
+    anything to choose by bm25 where the documents are Chinese, which many embedders cannot read, else hybrid. Also returns
+    recall@k of each, as evidence.
     """
     if parts.vectors is None:
         return "bm25", {}
-    asked = [(question, gold) for question, gold in dev if gold.evidence]
+    asked = [(question, gold) for question, gold in dev if gold.evidence] or [(question, gold) for question, gold in dev if has_words(gold)]
     if not asked:
-        return "hybrid", {}
+        return "bm25" if parts.language == "zh" else "hybrid", {}
     assert parts.embed is not None
     recalls, known = dict[str, float](), parts.embed([question.text for question, _ in asked])
     for name in AUTO:  # each asks for the vectors of the same questions
         found = make_retriever(name, replace(parts, embed=lambda texts: known)).search([question for question, _ in asked], k)
-        recalls[name] = float(np.mean([recall_of(hits, gold, k) for hits, (_, gold) in zip(found, asked, strict=True)]))
+        recalls[name] = float(np.mean([_found_share(hits, gold, k) for hits, (_, gold) in zip(found, asked, strict=True)]))
     return max(AUTO, key=lambda name: (recalls[name], -AUTO.index(name))), recalls
+
+
+def _found_share(hits: Sequence[Hit], gold: Gold, k: int) -> float:
+    return recall_of(hits, gold, k) if gold.evidence else float(holds_answer([passage(hit.chunk) for hit in hits[:k]], gold))
 
 
 def recall_of(hits: Sequence[Hit], gold: Gold, k: int) -> float:
@@ -212,7 +219,7 @@ def recall_of(hits: Sequence[Hit], gold: Gold, k: int) -> float:
 
 def _say_choice(chosen: str, recalls: dict[str, float], k: int) -> str:
     if not recalls:
-        return f"retriever auto = {chosen} (no evidence on dev questions to choose by)"
+        return f"retriever auto = {chosen} (no dev question to choose by)"
     figures = ", ".join(f"{name} {percent(value, 0)}" for name, value in recalls.items())
     return f"retriever auto = {chosen} (recall@{k} on dev questions: {figures})"
 

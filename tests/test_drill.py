@@ -41,6 +41,7 @@ from ragft.errors import BusyError, DivergedError, InputError, MissingError
 from ragft.metrics.answer import match
 from ragft.pages import environment
 from ragft.prompts import closed_book
+from ragft.scoring import own_chunks
 from ragft.serving import Served
 from ragft.settings import Study
 from ragft.store import file_sha256, read_json, read_jsonl_as, write_json, write_jsonl
@@ -454,6 +455,13 @@ def test_the_index_is_an_update_of_the_runs_own_whoever_needs_it_first(copied, s
     monkeypatch.setattr(units, "build_index", spy)
     again(copied, second, arms=[arm], limit=1)
     assert set(updated) == own - {new[0].name}
+
+
+def test_scores_and_sheets_go_on_reading_the_runs_own_documents(copied):
+    (new,) = [path for path in copied.run.folder.glob("artifacts/index-*") if "55 bar" in (path / "chunks.jsonl").read_text()]
+    new.rename(new.with_name("index-000000000000"))  # which comes first
+    texts = " ".join(chunk.text for chunk in own_chunks(copied.run))
+    assert "42 bar" in texts and "55 bar" not in texts
 
 
 def test_a_killed_job_goes_on(copied, done, second):

@@ -5,7 +5,7 @@ Both are lexical, so that they cost nothing and can be checked by hand; they say
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ragft.metrics.answer import YES_NO
@@ -28,9 +28,22 @@ def sufficiency(answer: Answer, gold: Gold) -> float | None:
     ranks = found_ranks(answer, gold)
     if ranks is not None:
         return float(None not in ranks)
-    wanted = [reference for reference in map(words, gold.answers) if "".join(reference) not in YES_NO]
-    shown = [words(passage(hit.chunk)) for hit in answer.hits]
-    return float(any(contains(text, reference) for reference in wanted for text in shown)) if wanted else None
+    return float(holds_answer([passage(hit.chunk) for hit in answer.hits], gold)) if has_words(gold) else None
+
+
+def has_words(gold: Gold) -> bool:
+    """Whether a reference answer is something else than yes or no, so that it can be looked for."""
+    return any(_telling(gold))
+
+
+def holds_answer(texts: Sequence[str], gold: Gold) -> bool:
+    """Whether such an answer stands in one of the texts."""
+    shown = [words(text) for text in texts]
+    return any(contains(text, reference) for reference in _telling(gold) for text in shown)
+
+
+def _telling(gold: Gold) -> list[list[str]]:
+    return [reference for reference in map(words, gold.answers) if "".join(reference) not in YES_NO]
 
 
 @metric("groundedness", "share of the answer's words that stand in its passages; without passages, in the gold document", of="grounding")

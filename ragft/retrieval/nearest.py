@@ -23,6 +23,8 @@ LINKS, BUILD_WIDTH = 32, 80  # of HNSW: neighbours of a vector, and how many are
 LISTS_PER_ROOT = 4  # of IVF: lists for each square root of the number of vectors
 TRAINED_PER_LIST = 64  # vectors from which the middle of each list is found
 RECALL, TRIED, DEEP = 0.95, 256, 10  # of the first DEEP, on so many questions and vectors
+FARTHEST = 0.25  # of the vectors or lists: whatever looks at more is no faster than comparing all
+NEAR = 1e-6  # products that differ by less are equal: a passage that stands there twice may be found in either place
 FILE = "nearest.faiss"
 
 
@@ -48,9 +50,9 @@ class Reached:
 
 
 def build_nearest(vectors: np.ndarray, folder: Path, asked: np.ndarray | None = None) -> Reached | None:
-    """Write nearest.faiss for (n, d) unit vectors; None, and nothing, where an exact search is fast enough. The same for the same vectors.
+    """Write nearest.faiss for (n, d) unit vectors; None, and nothing, where an exact search is fast enough or nothing else finds RECALL.
 
-    `asked`: (questions, d), of questions as they will be asked; there may be none.
+    The same for the same vectors. `asked`: (questions, d), of questions as they will be asked; there may be none.
     """
     number = len(vectors)
     if number <= EXACT:
@@ -59,7 +61,8 @@ def build_nearest(vectors: np.ndarray, folder: Path, asked: np.ndarray | None = 
     tried = np.ascontiguousarray(own if asked is None else np.concatenate([asked[:TRIED], own])[:TRIED])
     index, kind, setting = (*_graph(vectors), "efSearch") if number <= GRAPH else (*_lists(vectors), "nprobe")
     reached = _set(index, vectors, tried, kind, setting)
-    faiss.write_index(index, str(folder / FILE))
+    if reached is not None:
+        faiss.write_index(index, str(folder / FILE))
     return reached
 
 
@@ -93,19 +96,21 @@ def _lists(vectors: np.ndarray) -> tuple[Any, str]:
     return index, "IVF"
 
 
-def _set(index: Any, vectors: np.ndarray, tried: np.ndarray, kind: str, setting: str) -> Reached:
-    """Double how far it looks until that finds enough, or it looks everywhere."""
+def _set(index: Any, vectors: np.ndarray, tried: np.ndarray, kind: str, setting: str) -> Reached | None:
+    """Double how far it looks until that finds enough; None: it never does."""
     deep = min(DEEP, len(vectors))
-    _, right = Exact(vectors).search(tried, deep)
+    right, _ = Exact(vectors).search(tried, deep)
     space, value = faiss.ParameterSpace(), DEEP
-    while True:
+    everywhere = len(vectors) if kind == "HNSW" else index.nlist
+    while value <= max(DEEP, FARTHEST * everywhere):
         space.set_index_parameter(index, setting, value)
-        recall = shared(index.search(tried, deep)[1], right)
-        if recall >= RECALL or value >= len(vectors):
+        recall = share_found(index.search(tried, deep)[0], right)
+        if recall >= RECALL:
             return Reached(kind, setting, value, recall)
         value *= 2
+    return None
 
 
-def shared(found: np.ndarray, right: np.ndarray) -> float:
-    """The share of the numbers in each row of `right` that stand in the same row of `found`."""
-    return float(np.mean([len(np.intersect1d(row, wanted)) / len(wanted) for row, wanted in zip(found, right, strict=True)]))
+def share_found(found: np.ndarray, right: np.ndarray) -> float:
+    """The share of the (questions, k) products that an exact search has, `right`, which another search found as well, in [0, 1]."""
+    return float((found >= right[:, -1:] - NEAR).mean())
