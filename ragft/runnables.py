@@ -36,7 +36,7 @@ def imported(what: str, name: str) -> Any:
     try:
         return reduce(getattr, attribute.split("."), found)
     except AttributeError as error:
-        raise InputError(f"{what} '{name}': {module} has no '{attribute}'. Give the name that it assigns its model to.") from error
+        raise InputError(f"{what} '{name}': {module} has no '{attribute}'. Give the name of what it defines.") from error
 
 
 def as_runnable(what: str, model: Any, name: str) -> Runnable[Any, Any]:

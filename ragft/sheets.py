@@ -12,6 +12,7 @@ from ragft.errors import InputError
 from ragft.files import read_text
 from ragft.store import write_text
 
+LONGEST_CELL = 10_000_000  # characters; Python's own limit is less than a long document
 FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d[^-+*/^=|!(&]*\Z)")  # how a cell begins that a spreadsheet would run; "-5 °C" is none, "-2+3" is
 
 
@@ -49,6 +50,7 @@ def read_sheet(path: Path, needed: Sequence[str], columns: Sequence[str]) -> lis
     The columns of `needed` must be there, "id" first; `columns` are all of the sheet as it was written. Raises InputError where
     one is not, and for an id that stands there twice.
     """
+    csv.field_size_limit(LONGEST_CELL)
     text = read_text(path)
     header = text.split("\n", 1)[0]
     reader = csv.DictReader(io.StringIO(text), delimiter=";" if header.count(";") > header.count(",") else ",")

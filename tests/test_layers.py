@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "ragft"
 LAYERS = [
     ["errors", "types"],
     ["files"],
-    ["text", "numbers", "privacy", "threads", "meter", "registry", "strict", "store", "sheets", "answerlog", "recipe"],
+    ["text", "numbers", "privacy", "threads", "meter", "registry", "strict", "store", "sheets", "answerlog", "recipe", "runnables"],
     [
         "domain",
         "chunking",
@@ -55,7 +55,7 @@ LAYERS = [
         "scorelogs",
     ],
     ["retrieval", "generation", "tuning", "metrics", "presets"],
-    ["arms", "armsettings", "runnables", "judges", "build", "finetune", "dose", "compare", "scorerows", "serving", "untrained", "leakage"],
+    ["arms", "armsettings", "judges", "build", "finetune", "dose", "compare", "scorerows", "serving", "untrained", "leakage"],
     ["words", "slicewords", "dosepage", "costwords", "needs", "catalogue", "rehearsal", "measuring", "leaks", "asking", "systems", "written"],
     ["case", "scoresettings"],
     ["rules", "odds"],

@@ -86,7 +86,10 @@ def corpus_files(folder: Path, report: Report = refuse) -> list[tuple[Path, str]
 def _strays(path: Path, below: Path, root: Path) -> InputError | None:
     """Why the path cannot be part of the corpus at `root`."""
     if path.is_symlink():
-        target = path.resolve()
+        try:
+            target = path.resolve()
+        except RuntimeError:  # Python's word for a loop
+            return InputError(f"{path}: a symbolic link that leads to itself. Remove it.")
         if not target.exists() or not target.is_relative_to(root):
             where = "outside the corpus" if target.exists() else "to nothing"
             return InputError(f"{path}: a symbolic link that leads {where} ({target}). Copy the file there instead, or remove the link.")

@@ -16,6 +16,7 @@ from ragft.types import Document
 
 if TYPE_CHECKING:
     from docx.text.paragraph import Paragraph
+    from pypdf import PageObject
 
 MAX_DOCUMENT_BYTES = 10_000_000  # beyond it one document is a data dump: its chunks would drown the rest
 MAX_FILE_BYTES = 200_000_000  # of files that hold more than one document's text: pictures, fonts, many records
@@ -62,8 +63,12 @@ def load_text(source: Source) -> Iterator[Document]:
 def load_html(source: Source) -> Iterator[Document]:
     """Visible text: one line per block element, `#` before headings, cells joined by ` | `; scripts and styles dropped."""
     from bs4 import BeautifulSoup, NavigableString
+    from bs4.exceptions import ParserRejectedMarkup
 
-    soup = BeautifulSoup(source.text(), "html.parser")
+    try:
+        soup = BeautifulSoup(source.text(), "html.parser")
+    except ParserRejectedMarkup as error:
+        raise _broken(source, "HTML", "Save it again", error) from error
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
     for tag in soup(["script", "style", "noscript", "template", "title"]):
         tag.decompose()
@@ -110,15 +115,26 @@ def load_pdf(source: Source) -> Iterator[Document]:
         if reader.is_encrypted and not reader.decrypt(""):  # many are encrypted with no password, only against changes
             raise InputError(f"{source.path}: this PDF is encrypted. Save it without a password, or move it out of the corpus.")
         pages = [_clean(page.extract_text()) for page in reader.pages]
+        bare = sum(not text.strip() and _has_picture(page) for text, page in zip(pages, reader.pages, strict=True))
     except InputError:
         raise
     except Exception as error:  # damaged files fail in many ways inside pypdf
         raise _broken(source, "PDF", "Export it again", error) from error
+    if bare and any(text.strip() for text in pages):
+        source.notes.append(f"{source.name}: {bare} of {len(pages)} pages are pictures without text (scans?); what stands on them is not read")
     starts, end = list[int](), 0
     for text in pages:
         starts.append(end)
         end += len(text) + len(PAGE_BREAK)
     yield Document(source.name, PAGE_BREAK.join(pages), _title("", source.name), tuple(starts))
+
+
+def _has_picture(page: PageObject) -> bool:
+    from pypdf.generic import DictionaryObject
+
+    none = DictionaryObject()
+    shown = page.get("/Resources", none).get_object().get("/XObject", none).get_object()
+    return any(part.get_object().get("/Subtype") == "/Image" for part in shown.values())
 
 
 def load_docx(source: Source) -> Iterator[Document]:

@@ -3,7 +3,7 @@
     arms:
       rag: {retriever: {langchain: "our_search:retriever"}}
 
-takes `retriever` of our_search.py, beside the study or installed: a LangChain retriever, vector store or any Runnable from a
+takes `retriever` of our_search.py, installed or in the folder where ragft is started: a LangChain retriever, vector store or any Runnable from a
 question to Documents, or a function without arguments that makes one. A vector store is asked for as many Documents as are
 needed; how many the others give is their own setting: at least the study's k. What is in a store does not count among a run's
 inputs: take another attribute's name when it changes.
@@ -20,11 +20,15 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable
 from langchain_core.vectorstores import VectorStore
+from tenacity import Retrying, retry_if_not_exception_type, stop_after_attempt, wait_random_exponential
 
 from ragft.chunking import overlap
 from ragft.errors import InputError
 from ragft.retrieval.base import Retriever, ranked
+from ragft.runnables import said
 from ragft.types import Chunk, Hit, Question, Span
+
+ATTEMPTS, PAUSE = 3, 0.5  # seconds before the second one, at most
 
 
 class FromLangChain:
@@ -35,7 +39,8 @@ class FromLangChain:
     """
 
     def __init__(self, source: Any, chunks: Sequence[Chunk]):
-        self._find, self._chunks, self._texts = _finder(source), chunks, _texts(chunks)
+        self._find, self._chunks = _finder(source), chunks
+        self._texts, self._spans = _read(chunks)
         self._known: dict[tuple[str, str, int], list[int]] = {}  # the chunks of Documents met before
 
     def search(self, questions: Sequence[Question], k: int) -> list[tuple[Hit, ...]]:
@@ -43,8 +48,25 @@ class FromLangChain:
         return [self._one(question, k) for question in questions]
 
     def _one(self, question: Question, k: int) -> tuple[Hit, ...]:
-        numbers = dict.fromkeys(number for document in self._find(question.text, k) for number in self._covered(document))
+        numbers = dict.fromkeys(number for document in self._asked(question.text, k) for number in self._covered(document))
         return ranked(self._chunks, [(number, 1 / rank) for rank, number in enumerate(list(numbers)[:k], start=1)])
+
+    def _asked(self, text: str, k: int) -> list[Document]:
+        """What the source finds; a store on a server may be gone for a moment. Raises InputError when it stays so."""
+        retrying = Retrying(
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_random_exponential(multiplier=PAUSE),
+            retry=retry_if_not_exception_type(InputError),
+            reraise=True,
+        )
+        try:
+            return retrying(self._find, text, k)
+        except InputError:
+            raise
+        except Exception as error:  # whatever a store and its client raise
+            raise InputError(
+                f"the LangChain retriever failed on «{text[:60]}» ({said(error)}). Mend it, and run again: what is done is kept."
+            ) from error
 
     def _covered(self, document: Document) -> list[int]:
         source, start = str(document.metadata.get("source", "")), document.metadata.get("start_index")
@@ -56,9 +78,9 @@ class FromLangChain:
                     f"the LangChain retriever found a Document (source '{source}') that is not in the study's corpus: "
                     f"'{document.page_content[:60]}'. Fill its store from the same corpus, with the text as it stands there."
                 )
-            shared = [overlap(chunk.span, span) for chunk in self._chunks]
-            covered = [number for number, chunk in enumerate(self._chunks) if 2 * shared[number] > len(chunk.text)]
-            self._known[key] = covered or [shared.index(max(shared))]
+            shared = [(number, overlap(own, span), own.end - own.start) for number, own in self._spans[span.document]]
+            covered = [number for number, common, size in shared if 2 * common > size]
+            self._known[key] = covered or [max(shared, key=lambda one: one[1])[0]]
         return self._known[key]
 
     def _place(self, text: str, source: str, start: int) -> Span | None:
@@ -87,15 +109,17 @@ def _documents(found: Any) -> list[Document]:
     return found
 
 
-def _texts(chunks: Sequence[Chunk]) -> dict[str, str]:
-    """The documents' texts, put together from chunks, which leave out nothing but white space."""
-    sizes: dict[str, int] = {}
-    for chunk in chunks:
-        sizes[chunk.span.document] = max(chunk.span.end, sizes.get(chunk.span.document, 0))
-    letters = {name: [" "] * size for name, size in sizes.items()}
-    for chunk in chunks:
-        letters[chunk.span.document][chunk.span.start : chunk.span.end] = chunk.text
-    return {name: "".join(found) for name, found in letters.items()}
+def _read(chunks: Sequence[Chunk]) -> tuple[dict[str, str], dict[str, list[tuple[int, Span]]]]:
+    """The documents' texts, put together from chunks, which leave out nothing but white space; and each one's chunks by number and place."""
+    parts: dict[str, list[str]] = {}
+    ends: dict[str, int] = {}
+    spans: dict[str, list[tuple[int, Span]]] = {}
+    for number, chunk in enumerate(chunks):  # a document's stand in its order, and may overlap
+        name, end = chunk.span.document, ends.get(chunk.span.document, 0)
+        parts.setdefault(name, []).append(" " * (chunk.span.start - end) + chunk.text[max(0, end - chunk.span.start) :])
+        ends[name] = max(end, chunk.span.end)
+        spans.setdefault(name, []).append((number, chunk.span))
+    return {name: "".join(found) for name, found in parts.items()}, spans
 
 
 class LangChainRetriever(BaseRetriever):

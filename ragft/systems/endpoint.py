@@ -4,7 +4,8 @@
 
 Asks what ragft's own arms ask, with a retriever the same passages, at temperature 0. A key is read from the environment variable
 that `key` names. What fails for a reason that may pass (429, 5xx, a lost connection) is tried again, with growing pauses or as the
-server asks; what still fails is a failed answer. With a `ceiling`, no question is sent once one start of a run has spent that much.
+server asks; what still fails is a failed answer. With a `ceiling`, no question is sent once one start of a run has spent that much;
+the `parallel` ones that are on their way then are still paid. Where a server does not count tokens, the study's own count stands in for the ceiling.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class Endpoint:
     completion_price: float
     ceiling: float
     spent: float = 0.0
-    _known: dict[Prompt, Completion] = field(default_factory=dict)  # of a batch in which one failed: the others are not paid twice
+    # of a batch in which one failed or was not sent: no other is paid twice, and what failed is not tried as often again
+    _known: dict[Prompt, Completion | EndpointError] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count_tokens(self, text: str) -> int:
@@ -68,21 +70,28 @@ class Endpoint:
 
     def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
         """All at once, `parallel` at a time. Raises EndpointError where one cannot be had, InputError where the ceiling is reached."""
-        if self.ceiling and self.spent >= self.ceiling:
-            raise InputError(f"{self.model} at {self.url} has cost {self.spent:.3g}, and its ceiling is {self.ceiling:g}. Raise ceiling to go on.")
         with ThreadPoolExecutor(self.parallel) as pool:
             found = list(pool.map(self._one, prompts))
+        if None in found:
+            self._keep(prompts, found)
+            raise InputError(f"{self.model} at {self.url} has cost {self.spent:.3g}, and its ceiling is {self.ceiling:g}. Raise ceiling to go on.")
         failed = next((one for one in found if isinstance(one, EndpointError)), None)
-        if failed is not None:
-            self._known |= {prompt: one for prompt, one in zip(prompts, found, strict=True) if isinstance(one, Completion)}
-            raise failed
         for prompt in prompts:
             self._known.pop(prompt, None)
+        if failed is not None:
+            self._keep(prompts if len(prompts) > 1 else (), found if len(prompts) > 1 else ())  # the batch is asked again one by one, and that is all
+            raise failed
         return [one for one in found if isinstance(one, Completion)]
 
-    def _one(self, prompt: Prompt) -> Completion | EndpointError:
+    def _keep(self, prompts: Sequence[Prompt], found: Sequence[Completion | EndpointError | None]) -> None:
+        self._known |= {prompt: one for prompt, one in zip(prompts, found, strict=True) if one is not None}
+
+    def _one(self, prompt: Prompt) -> Completion | EndpointError | None:
+        """None: it was not sent, because the ceiling is reached."""
         if prompt in self._known:
             return self._known[prompt]
+        if self.ceiling and self.spent >= self.ceiling:
+            return None
         retrying = Retrying(stop=stop_after_attempt(ATTEMPTS), retry=retry_if_exception_type(_AgainError), wait=_pause, reraise=True)
         try:
             return retrying(self._ask, prompt)
@@ -117,11 +126,14 @@ class Endpoint:
             counts = [int(used.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise EndpointError(f"{self.url}: no chat completion: {answer.text[:200]}") from error
-        cost = (counts[0] * self.prompt_price + counts[1] * self.completion_price) / MILLION
+        cost = self._cost(*counts)
         with self._lock:
-            self.spent += cost
-        usage = Usage(counts[0], counts[1], seconds, seconds, 1, cost=cost if self.prompt_price or self.completion_price else None)
+            self.spent += cost if used else self._cost(self.length(prompt), self.count_tokens(text))
+        usage = Usage(counts[0], counts[1], seconds, seconds, 1, cost=cost if used and (self.prompt_price or self.completion_price) else None)
         return Completion(text.strip(), f"{prompt.system}\n\n{prompt.user}", usage, prompt_cut=False, answer_cut=ended == "length")
+
+    def _cost(self, read: int, written: int) -> float:
+        return (read * self.prompt_price + written * self.completion_price) / MILLION
 
 
 def _pause(state: RetryCallState) -> float:

@@ -6,6 +6,7 @@ import zipfile
 
 import pytest
 from pypdf import PdfReader, PdfWriter
+from pypdf.generic import DictionaryObject, NameObject, StreamObject
 
 from ragft.chunking import chunk_documents
 from ragft.domain import loaders, readers
@@ -144,6 +145,34 @@ def test_the_pages_of_a_pdf(corpus):
     assert [(chunk.text, chunk.page) for chunk in chunks] == [("42 bar", 1), ("12 kg", 3)]
     put(corpus, "kova.md", "text")
     assert [chunk.page for chunk in chunk_documents(load_documents(corpus)[0], 9, 0, lambda text: len(text.split()))] == [None, 1]
+
+
+def test_pages_that_are_pictures_are_said(corpus):
+    picture = PdfWriter(clone_from=io.BytesIO(one_page_pdf("")))
+    image = StreamObject()
+    image.update({NameObject("/Type"): NameObject("/XObject"), NameObject("/Subtype"): NameObject("/Image")})
+    picture.pages[0][NameObject("/Resources")][NameObject("/XObject")] = DictionaryObject({NameObject("/I"): picture._add_object(image)})
+    writer = PdfWriter()
+    for part in (one_page_pdf("42 bar"), written(picture), one_page_pdf("")):
+        writer.append(PdfReader(io.BytesIO(part)))
+    put(corpus, "kova.pdf", written(writer))
+    (document,), notes = load_documents(corpus)
+    assert notes == ("kova.pdf: 1 of 3 pages are pictures without text (scans?); what stands on them is not read",)
+    assert len(document.pages) == 3
+
+
+def written(writer: PdfWriter) -> bytes:
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("algorithm", ["AES-128", "AES-256"])
+def test_pdfs_encrypted_as_it_is_done_today(corpus, algorithm):
+    writer = PdfWriter(clone_from=io.BytesIO(one_page_pdf("42 bar")))
+    writer.encrypt("", "owner", algorithm=algorithm)
+    put(corpus, "kova.pdf", written(writer))
+    assert only(corpus).text.strip() == "42 bar"
 
 
 def test_encrypted_pdfs(corpus):
@@ -287,6 +316,22 @@ def test_links_that_leave_the_corpus_are_refused(corpus, tmp_path, kind):
     os.symlink(target, corpus / "link.txt")
     with pytest.raises(InputError, match=r"link.txt: a symbolic link that leads (outside the corpus|to nothing).*Copy the file"):
         load_documents(corpus)
+
+
+def test_a_link_to_itself(corpus):
+    put(corpus, "a.md", "text")
+    os.symlink(corpus / "b.md", corpus / "b.md")
+    with pytest.raises(InputError, match=r"b.md: a symbolic link that leads to itself. Remove it."):
+        load_documents(corpus)
+    assert [document.id for document in load_documents(corpus, skip_broken=True)[0]] == ["a.md"]
+
+
+def test_markup_that_no_parser_takes(corpus):
+    put(corpus, "a.md", "text")
+    put(corpus, "b.html", "<p>x</p><![foo[ bar")
+    with pytest.raises(InputError, match=r"b.html: this HTML cannot be read \(.*\). Save it again"):
+        load_documents(corpus)
+    assert [document.id for document in load_documents(corpus, skip_broken=True)[0]] == ["a.md"]
 
 
 def test_links_within_the_corpus_and_to_the_corpus_are_fine(corpus, tmp_path):

@@ -17,7 +17,7 @@ from langchain_text_splitters import RecursiveCharacterTextSplitter
 from ragft import registry
 from ragft.build import make_retriever
 from ragft.chunking import chunk_documents
-from ragft.errors import InputError
+from ragft.errors import InputError, RagftError
 from ragft.retrieval.base import RetrieverParts
 from ragft.retrieval.langchain import FromLangChain, LangChainRetriever
 from ragft.types import Document as Page
@@ -193,10 +193,35 @@ def test_what_is_no_retriever(team, what, why):
         find("langchain team_search:what", "pump")
 
 
-def test_a_module_that_lacks_another_says_so_itself(team, tmp_path):
-    (tmp_path / "broken_search.py").write_text("import a_package_that_is_not_there\n")
-    with pytest.raises(ModuleNotFoundError, match="a_package_that_is_not_there"):
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("import a_package_that_is_not_there", "no module named 'a_package_that_is_not_there'. Check the name, or install it"),
+        ("1 / 0", r"importing broken_search failed \(ZeroDivisionError: division by zero\). Mend it first"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_one_line(team, tmp_path, monkeypatch, code, why):
+    (tmp_path / "broken_search.py").write_text(f"{code}\n")
+    monkeypatch.delitem(sys.modules, "broken_search", raising=False)
+    with pytest.raises(RagftError, match=why):
         find("langchain broken_search:x", "pump")
+
+
+def test_a_store_that_is_gone_for_a_moment_is_asked_again(team, monkeypatch):
+    monkeypatch.setattr("ragft.retrieval.langchain.PAUSE", 0.001)
+    asked = []
+
+    def flaky(text):
+        asked.append(text)
+        if len(asked) < 3:
+            raise ConnectionError("reset by peer")
+        return [page("It weighs 12 kg.")]
+
+    team.chain = RunnableLambda(flaky)
+    assert find("langchain team_search:chain", "12 kg") == [["It weighs 12 kg."]]
+    team.chain = RunnableLambda(lambda text: 1 / 0)
+    with pytest.raises(InputError, match=r"the LangChain retriever failed on «12 kg» \(ZeroDivisionError: division by zero\)"):
+        find("langchain team_search:chain", "12 kg")
 
 
 def test_a_plugin_registers_one(monkeypatch):

@@ -146,14 +146,31 @@ def test_cost_and_ceiling(server):
     assert len(server.bodies) == 2
 
 
+def test_the_ceiling_holds_within_a_batch_and_without_a_count(server):
+    prompts = [Prompt("", f"word{n}") for n in range(32)]
+    system = made(server, "prompt_price=1 completion_price=10 ceiling=0.0005 parallel=1")
+    with pytest.raises(InputError, match=r"has cost 0\.0006, and its ceiling is 0\.0005"):
+        system.complete(prompts)
+    assert len(server.bodies) == 3
+    system.ceiling = 1.0
+    assert len(system.complete(prompts)) == 32 and len(server.bodies) == 32, "what was paid is not paid again"
+    server.reply = {"choices": [{"message": {"content": "Paris is a town"}}]}
+    silent = made(server, "prompt_price=1 completion_price=1000000 ceiling=7 parallel=1")
+    with pytest.raises(InputError, match="its ceiling is 7"):
+        silent.complete(prompts)
+    assert silent.spent == pytest.approx(8, abs=0.1) and silent.complete(prompts[:1])[0].usage.cost is None
+
+
 def test_as_an_arm_one_failure_is_one_failed_answer_and_no_question_is_paid_twice(server):
     arm = Composed(made(server, "parallel=1"), None, 1, 400, "en", 8)
     questions = [Question(f"q{n}", f"word{n}") for n in range(4)]
-    server.failures = [(200, {}), (400, {}), (200, {}), (200, {}), (400, {})]
+    server.failures = [(200, {}), (400, {})]
     (batch,) = arm.prepare(questions)
     answers = arm.answer(batch)
     assert sorted(answer.outcome for answer in answers) == ["error", "ok", "ok", "ok"]
-    assert len(server.bodies) == 5, "the three that were answered are not asked again"
+    assert len(server.bodies) == 4, "neither those that were answered are asked again nor the one that failed"
+    server.failures = []
+    assert [answer.outcome for answer in arm.answer(batch)] == ["ok"] * 4, "another start tries it again"
 
 
 @pytest.mark.parametrize(

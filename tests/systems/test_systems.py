@@ -154,7 +154,7 @@ def test_what_is_no_chain(tmp_path, monkeypatch):
     write_chain(tmp_path, monkeypatch, CHAIN)
     with pytest.raises(InputError, match="neither a LangChain Runnable nor a function"):
         made("langchain our_chain:number")
-    with pytest.raises(MissingError, match="has no chain"):
+    with pytest.raises(InputError, match="langchain 'our_chain:chain': our_chain has no 'chain'"):
         made("langchain our_chain:chain")
 
 
