@@ -136,6 +136,9 @@ def update_index(plan: IndexPlan, folder: Path, progress: Progress = lambda done
 
     Raises MissingError where there is no index.
     """
+    for old in folder.parent.glob(f".{folder.name}-*/old"):  # of an update that was killed between its two last steps
+        if not folder.exists():
+            old.rename(folder)
     if not (folder / "choice.json").is_file():
         raise MissingError(f"{folder}: no index here to update. Make one with build_index.")
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:

@@ -45,6 +45,8 @@ def make(
     if made is None:
         return
     show(as_json, made, str(made.study))
+    for note in made.notes:
+        say(note)
     for what, number in made.counts.items():
         say(f"{number:6,} {what}")
     say(f"Read some of {made.study.parent / 'questions.jsonl'} before you trust them. Next: ragft run {made.study}")

@@ -13,6 +13,7 @@ from ragft.domain.general import load_general
 from ragft.errors import InputError, MissingError
 from ragft.outside import make_system
 from ragft.prompts import passage
+from ragft.recipe import steps_of
 from ragft.retrieval.base import RetrieverParts
 from ragft.settings import ArmSettings
 from ragft.types import Chunk, Evidence, Span
@@ -94,7 +95,7 @@ def _check_retriever(context: Context, name: str, line: str) -> None:
         make_retriever(line, parts, {"": (Evidence((chunk.span,)),)})
     except (InputError, MissingError) as error:
         raise type(error)(f"arm '{name}': {error}") from error
-    if line != "long-context":
+    if steps_of(line)[0].name != "long-context":
         return
     count, allowed = token_counter(context.model), context.study.context_tokens
     tokens = sum(count(passage(chunk)) for chunk in index_plan(context).chunks(context.domain.documents, count))

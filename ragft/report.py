@@ -120,10 +120,9 @@ def _followed_up(m: Material) -> dict[str, Any]:
 
 
 def _index_notes(m: Material) -> list[str]:
-    """What `retriever: auto` stands for; nothing where a search chose the retriever."""
-    if m.searched:
-        return []
-    return list(dict.fromkeys(note for arm in m.arms for fit in [arm.fit("index", arm.seeds[0])] if fit for note in fit.notes))
+    """What `retriever: auto` stands for, unless a search chose the retriever, and how far a search by meaning looks."""
+    notes = dict.fromkeys(note for arm in m.arms for fit in [arm.fit("index", arm.seeds[0])] if fit for note in fit.notes)
+    return [note for note in notes if not (m.searched and note.startswith("retriever auto"))]
 
 
 # ── arms and differences ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -242,8 +241,8 @@ def _support(m: Material) -> dict[str, Any]:
     """How far the answers of each arm are supported by what it was shown, over all its seeds; of each column that any arm has a value in."""
     rows = []
     for arm in m.arms:
-        part = m.frame[(m.frame["arm"] == arm.name) & m.frame["groundedness"].notna()]
-        if len(part):
+        part = m.frame[(m.frame["arm"] == arm.name) & m.frame["outcome"].isin(["ok", "truncated"])]
+        if part[list(SUPPORT)].notna().any(axis=None):
             rows.append({"arm": arm.name, "n": len(part), "values": {name: _mean(part, name) for name in SUPPORT}})
     return {"rows": rows, "columns": {name: said for name, said in SUPPORT.items() if any(row["values"][name] is not None for row in rows)}}
 

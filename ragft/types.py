@@ -134,6 +134,7 @@ class Answer:
     usage: Usage | None
     batch: int
     error: str = ""
+    contexts: tuple[str, ...] | None = None  # texts that a whole system says it read, in the place of hits
     cited: tuple[int, ...] | None = None  # ranks of the hits that it cites, 0: a number that none was shown under; None: it was not told to cite
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny import write_domain
 
-from ragft.build import IndexPlan, build_index, make_retriever, open_index, update_index
+from ragft.build import AUTO, IndexPlan, build_index, choose_retriever, make_retriever, open_index, update_index
 from ragft.domain import load_domain
 from ragft.errors import MissingError
 from ragft.models import find_model
@@ -91,6 +91,31 @@ def test_a_large_index_does_not_compare_all_and_says_so(versions, tmp_path, monk
     found, exact = (make_retriever("dense", one).search(questions, 2) for one in (parts, replace(parts, nearest=None)))
     scores = [[[hit.score for hit in hits] for hits in side] for side in (found, exact)]  # equal ones may come in another order
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-6)
+
+
+def test_without_evidence_a_passage_with_the_answer_counts_and_without_both_the_language_decides(versions, tmp_path):
+    plan, _ = versions
+    parts = built(plan, tmp_path / "a")
+    dev = plan.domain.split("dev")
+    bare = [(question, replace(gold, evidence=())) for question, gold in dev if gold.answerable]
+    assert bare and choose_retriever(parts, bare, 2)[1].keys() == set(AUTO)
+    unable = replace(
+        parts, vectors=np.ones_like(parts.vectors), nearest=None, embed=lambda texts: np.ones((len(texts), parts.vectors.shape[1]), np.float32)
+    )
+    chosen, recalls = choose_retriever(unable, bare, 1)
+    assert recalls["dense"] <= recalls[chosen]
+    nothing = [(question, replace(gold, evidence=(), answers=("yes",))) for question, gold in dev]
+    assert choose_retriever(parts, nothing, 2) == ("hybrid", {})
+    assert choose_retriever(replace(parts, language="zh"), nothing, 2) == ("bm25", {})
+
+
+def test_a_killed_update_is_mended_by_the_next(versions, tmp_path):
+    old, new = versions
+    built(old, tmp_path / "a")
+    (tmp_path / ".a-x1").mkdir()
+    (tmp_path / "a").rename(tmp_path / ".a-x1" / "old")
+    update_index(new, tmp_path / "a")
+    assert any("7 bar" in chunk.text for chunk in open_index(tmp_path / "a", "mended", new.embedder).chunks)
 
 
 def test_vectors_of_another_embedder_are_not_taken(versions, embedded, tmp_path):

@@ -56,4 +56,6 @@ def test_language():
 
 def test_search_terms_pair_chinese_characters_and_drop_signs():
     assert search_terms("超级碗 at -5") == ["超级", "级碗", "at", "5"]
+    assert search_terms("压力。泵") == ["压力"]  # no pair across punctuation
+    assert search_terms("压力 泵体") == ["压力", "力泵", "泵体"]  # text is broken at any character
     assert search_terms("第49届") == ["49"]  # single characters between numbers say too little

@@ -34,6 +34,7 @@ from ragft.types import Document
 
 PER_DOCUMENT = 16  # facts at most: a long table must not be most of the test
 BACKWARDS = 3  # one fact in so many is also asked for from its value
+SEPARATE = ("gap", "when", "by whom")  # forms that ask for something else in the same words: founded when, and by whom
 UNANSWERABLE = 8  # one such question for so many facts
 
 
@@ -64,7 +65,7 @@ def facts_by_rules(documents: Iterable[Document], counts: Counter[str]) -> list[
     """One fact for all statements of the same; none where documents, or two rows of one, say different things of it."""
     groups = defaultdict[tuple[str, ...], list[Statement]](list)
     for one in (found for document in documents for found in mine(document)):
-        groups[plain(one.subject), plain(one.attribute), one.form if one.form == "gap" else ""].append(one)
+        groups[plain(one.subject), plain(one.attribute), one.form if one.form in SEPARATE else ""].append(one)
     facts = []
     for group in groups.values():
         if len({plain(one.value) for one in group}) > 1:
@@ -74,7 +75,7 @@ def facts_by_rules(documents: Iterable[Document], counts: Counter[str]) -> list[
         places = tuple({(one.document, one.quote): one for one in group}.values())
         facts.append(
             Fact(
-                fact_id(first.subject, first.attribute),
+                fact_id(first.subject, first.attribute, *([first.form] if first.form in SEPARATE[1:] else [])),
                 first.document,
                 first.kind,
                 (first.value,),

@@ -180,9 +180,10 @@ def _of_table(document: Document, rows: list[str], subject: str, language: str) 
 def _of_line(document: Document, line: str, subject: str, language: str) -> Iterator[Statement]:
     if _FIELDS.match(line):
         fields = [part.split(": ", 1) for part in line.split("; ")]
-        for name, value in fields[1:]:
+        named = next((place for place, (_, value) in enumerate(fields) if re.search(r"[^\W\d_]", value)), 0)  # a running number names nothing
+        for name, value in fields[named + 1 :]:
             # what a column means depends on the table: the size of an instrument is that of its firmware in a list of firmware
-            yield replace(_attribute(document, line, fields[0][1], name.replace("_", " "), value, language), within=_named(document.title))
+            yield replace(_attribute(document, line, fields[named][1], name.replace("_", " "), value, language), within=_named(document.title))
     elif (pair := _PAIR.match(line)) and not re.search(r"[.!?。！？]\s", line):
         yield _attribute(document, line, subject, pair[1].replace("_", " "), pair[2], language)
 

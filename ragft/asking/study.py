@@ -29,21 +29,22 @@ USES = {"train": "train on", "dev": "choose settings by", "test": "test"}
 
 @dataclass(frozen=True)
 class MadeStudy:
-    """Where the study is, and how many facts and questions of each sort were made or left out."""
+    """Where the study is, and how many facts and questions of each sort were made or left out. `notes`: files that were not or not wholly read."""
 
     study: Path
     counts: dict[str, int]
+    notes: tuple[str, ...] = ()
 
 
 def make_study(corpus: Path, out: Path | None = None, per_document: int = PER_DOCUMENT) -> MadeStudy:
     """Make `out` with a copy of the documents and their questions; or, without it, add questions to the study in `corpus`.
 
-    Held-out questions that `ragft questions check` would call leaks are left out. Raises InputError, and changes nothing, where a
-    study has questions already, the documents cannot be used or the rules find too little in them.
+    Held-out questions that leak by their words are left out; `ragft questions check` compares meanings, too. Raises InputError, and
+    changes nothing, where a study has questions already, the documents cannot be used or the rules find too little in them.
     """
     source = find_source(corpus, out)
-    documents, _ = load_documents(source)
-    return write_made(make_questions(documents, per_document), corpus, out, "questions-made-by-rules.jsonl")
+    documents, notes = load_documents(source)
+    return write_made(make_questions(documents, per_document), corpus, out, "questions-made-by-rules.jsonl", notes)
 
 
 def find_source(corpus: Path, out: Path | None) -> Path:
@@ -54,10 +55,14 @@ def find_source(corpus: Path, out: Path | None) -> Path:
         raise InputError(f"{corpus / 'questions.jsonl'}: this study has questions already. Move the file away to have new ones made.")
     if out:
         check_free(out)
+        if out.resolve().is_relative_to(corpus.resolve()):
+            raise InputError(
+                f"{out}: lies among the documents, so what is written there would be read as one of them. Give a folder outside {corpus}."
+            )
     return corpus if out else corpus / "corpus"
 
 
-def write_made(made: Made, corpus: Path, out: Path | None, name: str) -> MadeStudy:
+def write_made(made: Made, corpus: Path, out: Path | None, name: str, notes: Sequence[str] = ()) -> MadeStudy:
     """The study with these questions but for those that leak; `name` is what study.yaml says that they came from."""
     source = find_source(corpus, out)
     with tempfile.TemporaryDirectory() as beside:
@@ -65,12 +70,12 @@ def write_made(made: Made, corpus: Path, out: Path | None, name: str) -> MadeStu
         lines, counts = _without_leaks(made, source, file)
         _write(file, lines)
         if out:
-            return MadeStudy(init_study(out, source, file), counts)
+            return MadeStudy(init_study(out, source, file), counts, tuple(notes))
     _write(corpus / "questions.jsonl", lines)
     study = corpus / "study.yaml"
     before = study.read_text(encoding="utf-8")
     write_text(study, before.replace(WITHOUT[0], "arms: [base, oracle, rag, lora, rag+lora, raft]").replace(WITHOUT[1], ""))
-    return MadeStudy(study, counts)
+    return MadeStudy(study, counts, tuple(notes))
 
 
 def _write(path: Path, lines: Sequence[dict[str, Any]]) -> None:

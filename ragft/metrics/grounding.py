@@ -12,7 +12,7 @@ from ragft.metrics.answer import YES_NO
 from ragft.metrics.retrieval import found_ranks
 from ragft.prompts import passage
 from ragft.registry import metric
-from ragft.text import contains, words
+from ragft.text import contains, pairs_of_cjk, words
 from ragft.types import Answer, Gold
 
 
@@ -50,7 +50,8 @@ def _telling(gold: Gold) -> list[list[str]]:
 def groundedness(answer: Answer, gold: Gold, documents: Mapping[str, str]) -> float | None:
     """K-precision (Adlakha et al., 2307.16877): of the answer's words that are not the question's, those of the text, in [0, 1].
 
-    `documents` are the corpus' texts by id: an arm that was shown nothing is held against the question's own document.
+    Of Chinese and Japanese, pairs of characters: single ones stand everywhere. `documents` are the corpus' texts by id: an arm that
+    was shown nothing, and names nothing that it read, is held against the question's own document.
     Not applicable to errors, to answers that decline or repeat the question, and where there is no text.
     """
     if answer.outcome in ("error", "abstained"):
@@ -58,7 +59,9 @@ def groundedness(answer: Answer, gold: Gold, documents: Mapping[str, str]) -> fl
     texts = [documents[gold.document]] if gold.document in documents else []
     if answer.hits is not None:
         texts = [passage(hit.chunk) for hit in answer.hits]
-    said = [word for word in words(answer.text) if word not in _known(gold.question)]
+    elif answer.contexts is not None:
+        texts = list(answer.contexts)
+    said = [word for word in _terms(answer.text) if word not in _known(gold.question)]
     if not said or not texts:
         return None
     there = frozenset().union(*map(_known, texts))
@@ -73,4 +76,8 @@ def entailment(answer: Answer, gold: Gold, judged: Mapping[str, float]) -> float
 
 @lru_cache(maxsize=4096)  # the same passages and documents for many answers
 def _known(text: str) -> frozenset[str]:
-    return frozenset(words(text))
+    return frozenset(_terms(text))
+
+
+def _terms(text: str) -> list[str]:
+    return list(pairs_of_cjk(words(text)))

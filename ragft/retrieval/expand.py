@@ -7,6 +7,7 @@ that writes nonsense does little harm.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -17,6 +18,7 @@ from ragft.retrieval.fusion import DEPTH, fuse
 from ragft.types import Hit, Prompt, Question
 
 MOST_QUERIES = 8
+_LIST_MARK = re.compile(r"^\s*(?:[-*•]\s*|\d{1,2}[.)、]\s*)")  # "2019 was …" begins with none
 
 _WORDINGS = {
     "en": "Write {0} other ways to ask the question, one on each line. Write nothing else.",
@@ -54,7 +56,7 @@ def _wordings(parts: RetrieverParts, number: int, questions: Sequence[Question])
     written = _written(parts, _WORDINGS[parts.language].format(number), questions)
     found = []
     for question, text in zip(questions, written, strict=True):
-        lines = (line.strip().lstrip("0123456789.)-*•、 ").strip() for line in text.splitlines())
+        lines = (_LIST_MARK.sub("", line).strip() for line in text.splitlines())
         found.append([line for line in dict.fromkeys(lines) if line and line != question.text][:number])
     return found
 

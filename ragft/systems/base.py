@@ -88,7 +88,9 @@ class Whole:
 
     def _answer(self, batch: Batch, question: Question, reply: Reply) -> Answer:
         read = "".join(f"\n\n{context}" for context in reply.contexts)
-        return Answer(question.id, reply.text, _outcome(reply), None, question.text + read, _usage(reply), batch.number, reply.error)
+        return Answer(
+            question.id, reply.text, _outcome(reply), None, question.text + read, _usage(reply), batch.number, reply.error, reply.contexts or None
+        )
 
 
 def _outcome(reply: Reply) -> Outcome:

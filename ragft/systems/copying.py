@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ragft.errors import InputError
+from ragft.prompts import REFUSAL
 from ragft.registry import lookup, system
 from ragft.retrieval.base import RetrieverParts
 from ragft.systems.base import Reply, SystemParts
@@ -21,12 +22,13 @@ class Copier:
         if not parts.train:
             raise InputError('system \'copy\' copies answers of training questions, and there is none. Mark some with "split": "train".')
         chunks = tuple(Chunk(str(n), Span(str(n), 0, len(question.text)), question.text, "") for n, (question, _) in enumerate(parts.train))
+        self._language = parts.language
         self._answers = [gold.answers[0] for _, gold in parts.train]
         self._nearest = lookup("retriever", "bm25").make(RetrieverParts(chunks))
 
     def reply(self, questions: Sequence[Question]) -> list[Reply]:
         found = self._nearest.search(questions, 1)
-        return [Reply(self._answers[int(hits[0].chunk.id)]) if hits else Reply(error="no training question has a word of it") for hits in found]
+        return [Reply(self._answers[int(hits[0].chunk.id)] if hits else REFUSAL[self._language]) for hits in found]  # a copier knows nothing else
 
     def key(self) -> None:
         """The training questions, which are among a run's inputs anyway."""

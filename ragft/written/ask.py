@@ -80,4 +80,4 @@ def for_critique(asked: Triple, chunk: Chunk, language: str) -> Prompt:
 
 
 def _shown(chunk: Chunk) -> str:
-    return f"<passage>\n{passage(chunk)}\n</passage>"
+    return f"<passage>\n{passage(chunk).replace('</passage>', '< /passage>')}\n</passage>"

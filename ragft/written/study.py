@@ -40,6 +40,7 @@ class Planned:
     out: Path | None
     per_document: int
     documents: tuple[Document, ...]
+    notes: tuple[str, ...]  # files that were not or not wholly read
     chunks: tuple[Chunk, ...]
     passages: tuple[Chunk, ...]  # the chunks that are asked about
     writer: Writer
@@ -49,10 +50,8 @@ class Planned:
 
 def plan_study(corpus: Path, out: Path | None, writer: str, per_document: int = PER_DOCUMENT, prices: Prices | None = None) -> Planned:
     """What `write_study` would do. Raises InputError or MissingError for all that can be wrong before the writer is asked; writes nothing."""
-    if out and out.resolve().is_relative_to(corpus.resolve()):
-        raise InputError(f"{out}: lies among the documents, so what is written there would be read as one of them. Give a folder outside {corpus}.")
     source = find_source(corpus, out)
-    documents, _ = load_documents(source)
+    documents, notes = load_documents(source)
     chunks = chunk_documents(documents, PASSAGE_TOKENS, 0, rough_tokens)
     passages = tuple(spread(chunks, ceil(per_document / QUESTIONS)))
     if QUESTIONS * len(passages) < FEWEST_TEST:
@@ -62,9 +61,8 @@ def plan_study(corpus: Path, out: Path | None, writer: str, per_document: int = 
         )
     made = make_writer(writer)
     replies = Replies(made, (out or corpus) / FILE)
-    return Planned(
-        corpus, out, per_document, documents, chunks, passages, made, replies, estimate(made.about, passages, len(replies), prices or Prices())
-    )
+    supposed = estimate(made.about, passages, len(replies), prices or Prices())
+    return Planned(corpus, out, per_document, documents, notes, chunks, passages, made, replies, supposed)
 
 
 def spread(chunks: Sequence[Chunk], most: int) -> list[Chunk]:
@@ -94,7 +92,7 @@ def write_study(planned: Planned, progress: Advance = lambda done, total: None) 
         raise InputError(_too_few(planned, len(facts), counts))
     counts["prompts sent to the writer"] = planned.replies.sent
     counts += planned.replies.failures
-    return write_made(Made(lines, counts), planned.corpus, planned.out, "questions-written-by-a-model.jsonl")
+    return write_made(Made(lines, counts), planned.corpus, planned.out, "questions-written-by-a-model.jsonl", planned.notes)
 
 
 def _too_few(planned: Planned, facts: int, counts: Counter[str]) -> str:

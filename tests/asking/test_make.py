@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from ragft.asking.lines import SHARES
-from ragft.asking.make import make_questions
+from ragft.asking.make import facts_by_rules, make_questions
 from ragft.asking.study import make_study
 from ragft.cli import main
+from ragft.decide import VERDICTS
 from ragft.domain import load_domain
 from ragft.domain.loaders import load_documents
 from ragft.domain.records import plain
@@ -87,6 +89,13 @@ def test_from_the_value_only_where_one_thing_has_it(made):
     assert backwards and all(line["answers"][0].startswith("Kova") and line["split"] != "train" for line in backwards)
 
 
+def test_when_and_by_whom_are_two_facts():
+    text = "Kova Works was founded on 4 May 1987. Kova Works was founded by Anna Holt."
+    found = facts_by_rules([Document("a.md", text, "History")], Counter())
+    assert sorted(fact.answers[0] for fact in found) == ["4 May 1987", "Anna Holt"]
+    assert len({fact.id for fact in found}) == 2
+
+
 def test_a_limit_of_facts_a_document():
     table = "| Part | Price |\n|---|---|\n" + "".join(f"| P-{n:03} | £{n}.40 |\n" for n in range(100))
     lines = make_questions([*sheets(), Document("t.md", table, "t")], per_document=5).lines
@@ -127,6 +136,32 @@ def test_after_init_the_study_gets_its_questions_and_all_arms(tmp_path):
     assert "oracle" in study.read_text() and len(load_domain(tmp_path / "mine").split("train")) > 20
     with pytest.raises(InputError, match="questions already"):
         make_study(tmp_path / "mine")
+
+
+def test_a_study_among_its_own_documents_is_refused(tmp_path):
+    corpus = shutil.copytree(DATA / "hollinbeck" / "corpus", tmp_path / "docs")
+    with pytest.raises(InputError, match="lies among the documents"):
+        make_study(corpus, corpus / "my-study")
+
+
+def test_what_was_not_read_is_said(tmp_path, capsys):
+    corpus = shutil.copytree(DATA / "hollinbeck" / "corpus", tmp_path / "docs")
+    (corpus / "drawing.xyz").write_text("?")
+    assert main(["questions", "make", str(corpus), "--out", str(tmp_path / "mine")]) == 0
+    assert "drawing.xyz" in capsys.readouterr().err
+
+
+def test_from_bare_documents_to_a_verdict_without_a_question_written_by_hand(tmp_path, capsys, tiny_model):
+    study = tmp_path / "mine"
+    assert main(["init", str(study), "--corpus", str(DATA / "hollinbeck" / "corpus")]) == 0
+    assert main(["questions", "make", str(study)]) == 0
+    capsys.readouterr()
+    settings = {"model": tiny_model, "embedder": "null", "seeds": "[0]", "arms": "[base, oracle, rag, lora, raft]", "max_new_tokens": 4}
+    settings |= {"train_tokens": 3000, "train_batch_size": 4, "k": 1, "chunk_tokens": 64, "context_tokens": 96}
+    changes = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    assert main(["run", str(study), "--runs", str(tmp_path / "runs"), "--limit", "6", "--json", *changes]) == 0
+    decided = json.loads(capsys.readouterr().out)
+    assert decided["decision"]["verdict"] in VERDICTS
 
 
 def test_a_folder_of_documents_needs_a_place(tmp_path):

@@ -112,6 +112,11 @@ def test_a_row_of_all_others_is_about_nothing():
     ]
 
 
+def test_a_running_number_names_nothing():
+    text = "no: 1; name: Ada Quill; role: warden; floor: second"
+    assert told(text, "staff") == [("attribute", "Ada Quill", "role", "warden"), ("attribute", "Ada Quill", "floor", "second")]
+
+
 def test_a_time_is_no_title_with_a_remark():
     assert told("| Time | Event |\n|---|---|\n| 23:35 | mains supply trips |\n", "Report of INC-7") == [
         ("attribute", "23:35", "Event", "mains supply trips")

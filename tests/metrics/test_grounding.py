@@ -40,6 +40,20 @@ def test_sufficient_passages(known, shown, expected):
     assert sufficiency(answer("x", *shown), known) == expected
 
 
+def test_of_chinese_pairs_of_characters_count():
+    shown = Hit(Chunk("c", Span("d", 0, 9), "阀门在四十二巴时打开。", "阀门"), 1, 1.0)
+    for said, expected in (("四十二巴", 1.0), ("二十四巴", 0.0), ("巴", 0.0), ("时", 0.0)):
+        given = Answer("q", said, "ok", (shown,), "", None, 0)
+        assert groundedness(given, gold("四十二巴", question="什么压力？"), {}) == pytest.approx(expected, abs=0.34)
+    turned = groundedness(Answer("q", "二十四巴", "ok", (shown,), "", None, 0), gold("四十二巴", question="？"), {})
+    assert turned == 0
+
+
+def test_what_a_system_says_that_it_read_is_what_counts():
+    logged = Answer("q", "42 bar", "ok", None, "", None, 0, contexts=("The valve opens at 42 bar.",))
+    assert groundedness(logged, gold("42 bar"), {"d0": "nothing of it"}) == 1.0
+
+
 def test_sufficiency_does_not_apply_without_passages_or_an_answer():
     assert sufficiency(answer("x", none=True), gold("42 bar")) is None
     assert sufficiency(answer("x", 0, outcome="error"), gold("42 bar")) is None

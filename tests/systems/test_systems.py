@@ -59,7 +59,7 @@ def test_the_copier_gives_the_nearest_training_answer():
     train = ((Question("t1", "Which city is the capital of France?"), gold("t1", "Paris")), (Question("t2", "Who baked bread?"), gold("t2", "Ada")))
     copier = made("copy", SystemParts(train))
     assert [reply.text for reply in copier.reply([PARIS, Question("q", "Who baked the bread?")])] == ["Paris", "Ada"]
-    assert copier.reply([Question("q", "zzz")])[0].error
+    assert copier.reply([Question("q", "zzz")])[0] == Reply("I don't know."), "where it has nothing to copy it declines"
     with pytest.raises(InputError, match="split"):
         made("copy")
 
