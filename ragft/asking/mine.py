@@ -19,6 +19,7 @@ from ragft.types import Document
 
 Form = Literal["attribute", "thing", "when", "by whom", "gap"]
 MOST_WORDS, MOST_CHARACTERS, MOST_KEY_WORDS, MOST_THING_WORDS, MOST_TITLE_WORDS = 10, 80, 5, 14, 6
+MOST_TERM = 40  # characters of what a list defines
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,9 @@ def _all(document: Document) -> Iterator[Statement]:
         row = line.strip()
         titled = _is_title(row, prose, following.strip())
         fields = list(_of_line(document, row, _subject(title, heads, start), language)) if row and row.count("|") < 2 else []
+        if row.startswith(": ") and prose and len(prose[-1]) <= MOST_TERM:  # a definition list of Markdown
+            term = prose.pop()
+            fields = [_attribute(document, f"{term} {row}", _subject(title, heads, start), term, row[2:], language)]
         if fields or titled or not _goes_on(row):
             yield from _of_prose(document, " ".join(prose), language)
             prose = []

@@ -61,7 +61,7 @@ def load_text(source: Source) -> Iterator[Document]:
 
 
 def load_html(source: Source) -> Iterator[Document]:
-    """Visible text: one line per block element, `#` before headings, cells joined by ` | `; scripts and styles dropped."""
+    """Visible text: one line per block element, `#` before headings, ` | ` between cells, `: ` after a term; scripts and styles dropped."""
     from bs4 import BeautifulSoup, NavigableString
     from bs4.exceptions import ParserRejectedMarkup
 
@@ -78,6 +78,12 @@ def load_html(source: Source) -> Iterator[Document]:
     for cell in soup(["td", "th"]):
         if cell.find_next_sibling(["td", "th"]) is not None:
             cell.append(" | ")
+    for term in soup("dt"):
+        told = term.find_next_sibling(["dt", "dd"])
+        if told is not None and told.name == "dd" and told.find(BLOCKS) is None and not term.get_text().rstrip().endswith((":", "：")):
+            term.append(": ")
+            term.extend(list(told.contents))
+            told.decompose()
     for tag in soup(BLOCKS):
         tag.append("\n")
         tag.insert(0, f"\n{'#' * int(tag.name[1])} " if re.fullmatch("h[1-6]", tag.name) and tag.get_text(strip=True) else "\n")

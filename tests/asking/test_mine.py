@@ -117,6 +117,12 @@ def test_a_running_number_names_nothing():
     assert told(text, "staff") == [("attribute", "Ada Quill", "role", "warden"), ("attribute", "Ada Quill", "floor", "second")]
 
 
+def test_a_definition_list():
+    (one, other) = found("# Kova 7 pump\n\nOrder code\n: 64-3071\n\nFinish\n: slate blue\n", "Kova 7 pump")
+    assert (one.subject, one.attribute, one.value, one.quote) == ("Kova 7 pump", "Order code", "64-3071", "Order code : 64-3071")
+    assert other.value == "slate blue"
+
+
 def test_a_time_is_no_title_with_a_remark():
     assert told("| Time | Event |\n|---|---|\n| 23:35 | mains supply trips |\n", "Report of INC-7") == [
         ("attribute", "23:35", "Event", "mains supply trips")

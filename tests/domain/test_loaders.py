@@ -63,6 +63,11 @@ def test_html(corpus):
     assert (only(corpus).title, only(corpus).text) == ("The FAQ", "# Pumps\nIt has 42 bar.\nReally.\none\ntwo\na | b\n1 | 2")
 
 
+def test_definition_lists(corpus):
+    put(corpus, "a.html", "<dl><dt>Order code</dt><dd><b>64-3071</b></dd><dt>Fits:</dt><dd>Kova</dd><dt>Bays</dt><dd><ul><li>one</li></ul></dd></dl>")
+    assert only(corpus).text.splitlines() == ["Order code: 64-3071", "Fits:", "Kova", "Bays", "one"]
+
+
 def test_csv_rows_can_be_read_without_their_header(corpus):
     put(corpus, "parts.csv", 'part,price,note\nseal,"1,20",\n"O-ring ""A""",3,"two\nlines"\n')
     assert only(corpus).text == 'part: seal; price: 1,20\npart: O-ring "A"; price: 3; note: two\nlines'
