@@ -2,7 +2,7 @@
 
     python pipelines/compare_peft.py data/tarnbeck/study.yaml --general data/general --second data/hollinbeck [--doc docs/peft.md]
 
-Two cores without a GPU: 1 h 55 min beside other work (commit aae5f35), with the defaults: 72 questions, 40,000 training tokens a
+Two cores without a GPU: 1 h 36 min beside light work (commit 0f28501), with the defaults: 72 questions, 40,000 training tokens a
 seed, 4 search trials an adapter; the methods of the article behind this project and full tuning with three seeds, the others with
 one. Stopped at any moment, the same command goes on. Of the study's own arms only the reference is kept; its limit, train_tokens
 and search give way to the options below. Prints JSON: the run, the report, the guide's claims and what cannot be told apart.
