@@ -239,7 +239,7 @@ SUPPORT = {
 
 def _support(m: Material) -> dict[str, Any]:
     """How far the answers of each arm are supported by what it was shown, over all its seeds; of each column that any arm has a value in."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for arm in m.arms:
         part = m.frame[(m.frame["arm"] == arm.name) & m.frame["outcome"].isin(["ok", "truncated"])]
         if part[list(SUPPORT)].notna().any(axis=None):

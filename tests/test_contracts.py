@@ -73,17 +73,18 @@ def test_retrievers(line):
 def test_metrics(name):
     entry = registry.lookup("metric", name)
     hits = (Hit(CHUNKS[1], 1, 1.0), Hit(CHUNKS[0], 2, 0.5))
-    more = ({"d0.md": TEXTS[0]},) if entry.facts["of"] == "grounding" else ()
+    more = {"grounding": ({"d0.md": TEXTS[0]},), "entailment": ({},)}.get(entry.facts["of"], ())
     for outcome in ("ok", "abstained", "truncated"):
         for known in (gold(["42 bar"], EVIDENCE["q0"]), gold([])):
             for shown in (hits, (), None):
-                value = entry.make(Answer("q0", "42 bar", outcome, shown, "prompt", USAGE, 0), known, *more)
-                assert value is None or (isinstance(value, float) and value >= 0)
+                for cited in (None, (), (1, 0)):
+                    value = entry.make(Answer("q0", "42 bar", outcome, shown, "prompt", USAGE, 0, cited=cited), known, *more)
+                    assert value is None or (isinstance(value, float) and value >= 0)
     failed = Answer("q0", "", "error", None, "prompt", None, 0, "RuntimeError")
     assert entry.make(failed, gold(["42 bar"]), *more) is None, "a failed answer is never a zero"
     if entry.facts["of"] == "retrieval":
         assert entry.make(Answer("q0", "42 bar", "ok", None, "p", USAGE, 0), gold(["42 bar"], EVIDENCE["q0"])) is None
-        assert entry.make(Answer("q0", "42 bar", "ok", (), "p", USAGE, 0), gold(["42 bar"], EVIDENCE["q0"])) == 0.0
+        assert entry.make(Answer("q0", "42 bar", "ok", (), "p", USAGE, 0, cited=(0,)), gold(["42 bar"], EVIDENCE["q0"])) == 0.0
 
 
 @pytest.mark.parametrize("name", registry.entries("format"))

@@ -36,10 +36,10 @@ class RetrieverParts:
     embed: Callable[[Sequence[str]], np.ndarray] | None = None  # texts -> unit vectors of the same embedder
     evidence: Mapping[str, tuple[Evidence, ...]] | None = None  # by question id; the study hands it to `oracle` only
     language: str = "en"
-    terms: Any = None  # the stored index of BM25 with its usual settings; None: made when it is needed
-    nearest: Nearest | None = None  # over the vectors; None: all are compared
     write: Callable[[Sequence[Prompt]], list[str]] | None = None  # prompts -> texts, by the study's untuned model
     relevance: Callable[[Sequence[tuple[str, str]]], np.ndarray] | None = None  # (question, passage) -> (pairs,), higher is better; the reranker
+    terms: Any = None  # the stored index of BM25 with its usual settings; None: made when it is needed
+    nearest: Nearest | None = None  # over the vectors; None: all are compared
 
 
 def ranked(chunks: Sequence[Chunk], scored: Sequence[tuple[int, float]]) -> tuple[Hit, ...]:

@@ -88,7 +88,7 @@ def _graph(vectors: np.ndarray) -> tuple[Any, str]:
 
 def _lists(vectors: np.ndarray) -> tuple[Any, str]:
     lists = int(LISTS_PER_ROOT * len(vectors) ** 0.5)
-    index = faiss.index_factory(vectors.shape[1], f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
+    index: Any = faiss.index_factory(vectors.shape[1], f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
     index.cp.spherical = True  # unit vectors: so are the middles of the lists
     index.cp.max_points_per_centroid = TRAINED_PER_LIST
     index.train(vectors)

@@ -54,7 +54,8 @@ class Replies:
             part = prompts[first : first + BATCH]
             calls, last = self._send(what, part), ""
             for prompt in part:
-                reply = self._known.get(self._key(prompt)) or calls.get(prompt, "")
+                key = self._key(prompt)
+                reply: str | Failed = self._known[key] if key in self._known else calls[prompt]
                 value, why = self._read(what, reply, read)
                 found.append(value)
                 if why:

@@ -138,6 +138,6 @@ def test_langchain_gets_the_same_documents_in_the_same_order():
     documents = LangChainRetriever(retriever=bm25, k=2).invoke("the hose")
     assert all(isinstance(document, Document) for document in documents) and len(documents) == 2
     assert [(d.id, d.page_content) for d in documents] == [(h.chunk.id, h.chunk.text) for h in hits]
-    assert documents[0].metadata == {"source": "e", "start_index": 300, "end": 308, "heading": "", "rank": 1, "score": hits[0].score}
+    assert documents[0].metadata == {"source": "e", "start_index": 300, "end": 308, "heading": "", "page": None, "rank": 1, "score": hits[0].score}
     chain = LangChainRetriever(retriever=bm25, k=1) | (lambda found: [d.page_content for d in found])
     assert chain.invoke("brass") == ["a valve of brass"]
