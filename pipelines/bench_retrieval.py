@@ -23,14 +23,15 @@ import json
 import random
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import fields, replace
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
 import numpy as np
 
+from ragft.build import IndexPlan, token_counter
 from ragft.domain import Domain, load_domain
 from ragft.domain.loaders import load_documents
 from ragft.meter import PeakMemory
@@ -70,8 +71,8 @@ def timed(work: Callable[[], Any]) -> float:
 
 
 def index(repeat: int, domain: Domain | None = None, model: str = "smollm2-135m-instruct", embedder: str = "all-minilm-l6-v2") -> dict[str, Any]:
-    """Both sides from the same chunks of the bundled domain. ragft's also cuts them, makes BM25 and writes to disk."""
-    from ragft.build import IndexPlan, build_index, open_index
+    """Both sides from the same finished chunks of the bundled domain. ragft's also makes BM25 and writes to disk; cutting is timed beside it."""
+    from ragft.build import build_index, open_index
     from ragft.models import find_model
     from ragft.prompts import passage
     from ragft.retrieval.dense import load_embedder
@@ -80,8 +81,9 @@ def index(repeat: int, domain: Domain | None = None, model: str = "smollm2-135m-
     bare = replace(whole, gold={}, questions={})  # LangChain chooses nothing by dev questions, so neither does ragft here
     plan = IndexPlan(bare, find_model(model, "generator"), find_model(embedder, "embedder"), CHUNK_TOKENS, 0, K)
     changed = replace(plan, domain=replace(bare, documents=edited(bare.documents)))
-    embed = load_embedder(plan.embedder.folder)
-    embed(["warm up"])
+    load_embedder(plan.embedder.folder)(["warm up"])
+    cutting = best(repeat, lambda: chunks_of(plan, fresh=True))[0]
+    plan, changed = (Finished(**{f.name: getattr(one, f.name) for f in fields(one)}) for one in (plan, changed))
     with tempfile.TemporaryDirectory() as folder:
         places, stores = dict[str, Path](), dict[str, Any]()
 
@@ -90,7 +92,7 @@ def index(repeat: int, domain: Domain | None = None, model: str = "smollm2-135m-
             build_index(given, places[name], previous=places[previous] if previous else None)
 
         def theirs(name: str, given: IndexPlan) -> None:
-            stores[name] = langchain_index(chunks_of(given), embed, passage)
+            stores[name] = langchain_index(chunks_of(given), plan.embedder.folder, passage)
 
         first = best(repeat, lambda: ours("old", plan), lambda: theirs("old", plan))
         update = best(repeat, lambda: ours("new", changed, "old"), lambda: theirs("new", changed))
@@ -102,21 +104,26 @@ def index(repeat: int, domain: Domain | None = None, model: str = "smollm2-135m-
             "chunks_per_second": len(parts.chunks) / first[0],
             "ratio_first_build": first[1] / first[0],
             "ratio_after_change": update[1] / update[0],
-            "seconds": {"first_build": first, "after_change": update},
+            "seconds": {"first_build": first, "after_change": update, "cutting_beside": cutting},
             "largest_vector_difference": float(np.abs(np.asarray(parts.vectors) - exact).max()),
         }
 
 
-def chunks_of(plan: Any) -> tuple[Chunk, ...]:
-    from ragft.build import token_counter
-
-    known = _CUT.get(plan.domain.documents)
-    if known is None:
-        known = _CUT[plan.domain.documents] = plan.chunks(plan.domain.documents, token_counter(plan.model))
-    return known
+def chunks_of(plan: IndexPlan, fresh: bool = False) -> tuple[Chunk, ...]:
+    """Cut once; which LangChain is given, too."""
+    if fresh or plan.domain.documents not in _CUT:
+        _CUT[plan.domain.documents] = IndexPlan.chunks(plan, plan.domain.documents, token_counter(plan.model))
+    return _CUT[plan.domain.documents]
 
 
-_CUT: dict[tuple[Document, ...], tuple[Chunk, ...]] = {}  # not timed: LangChain is given finished chunks
+_CUT: dict[tuple[Document, ...], tuple[Chunk, ...]] = {}
+
+
+class Finished(IndexPlan):
+    """A plan whose chunks are cut already."""
+
+    def chunks(self, documents: Iterable[Document], count_tokens: Callable[[str], int]) -> tuple[Chunk, ...]:
+        return chunks_of(self)
 
 
 def edited(documents: tuple[Document, ...]) -> tuple[Document, ...]:
@@ -128,18 +135,22 @@ def edited(documents: tuple[Document, ...]) -> tuple[Document, ...]:
     )
 
 
-def langchain_index(chunks: tuple[Chunk, ...], embed: Callable[[list[str]], np.ndarray], passage: Callable[[Chunk], str]) -> Any:
-    """LangChain's vector store over the same texts, embedded by the same model."""
+def langchain_index(chunks: tuple[Chunk, ...], folder: Path, passage: Callable[[Chunk], str]) -> Any:
+    """LangChain's vector store over the same texts, embedded by the same model as sentence-transformers' defaults have it: 32 at once."""
     from langchain_community.vectorstores import FAISS
     from langchain_core.documents import Document as Page
     from langchain_core.embeddings import Embeddings
 
+    from ragft.retrieval.dense import load_embedder
+
+    model = load_embedder(folder)._model
+
     class Shared(Embeddings):
         def embed_documents(self, texts: list[str]) -> list[list[float]]:
-            return embed(texts).tolist()
+            return model.encode(texts, normalize_embeddings=True, show_progress_bar=False).tolist()
 
         def embed_query(self, text: str) -> list[float]:
-            return embed([text])[0].tolist()
+            return self.embed_documents([text])[0]
 
     return FAISS.from_documents([Page(id=chunk.id, page_content=passage(chunk)) for chunk in chunks], Shared())
 

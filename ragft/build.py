@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ragft.retrieval.nearest import Reached
 
 AUTO = ("hybrid", "hybrid dense_share=0.7", "bm25", "dense")  # in order of preference: a later one must be better, not as good
+EMBEDDED = 256  # texts after which it is said how far it is
 DEV_QUESTIONS = 200  # enough to tell retrievers apart; more only take time
 Progress = Callable[[int, int], None]
 Asked = Sequence[tuple[Question, Gold]]
@@ -178,12 +179,12 @@ def token_counter(model: Model) -> Callable[[str], int]:
 
 def _embed_all(embedder: Model, texts: Sequence[str], known: dict[str, np.ndarray], progress: Progress) -> np.ndarray:
     """(texts, dimensions); a text that is known, or stands twice, is not embedded again."""
-    from ragft.retrieval.dense import EMBED_BATCH, load_embedder
+    from ragft.retrieval.dense import load_embedder
 
     found = dict(known)
     new = sorted({text for text in texts if text not in known}, key=lambda text: (-len(text), text))  # of one length together: less padding
-    for first in range(0, len(new), 4 * EMBED_BATCH):
-        block = new[first : first + 4 * EMBED_BATCH]
+    for first in range(0, len(new), EMBEDDED):
+        block = new[first : first + EMBEDDED]
         found.update(zip(block, load_embedder(embedder.folder)(block), strict=True))
         progress(first + len(block), len(new))
     return np.stack([found[text] for text in texts])
