@@ -4,7 +4,7 @@
 
 DATA is a folder with the data sets as their authors publish them, those that are there: xquad/xquad.en.json and xquad.zh.json,
 cmrc2018-trial/cmrc2018_trial.json, pubmedqa/ori_pqal.json, product-docs/anthropic_docs.json with docs_evaluation_dataset.json.
-Two cores, about 7 minutes. Prints JSON, or with --table the Markdown table of docs/retrieval.md: recall@1 and recall@5 on the gold
+Two cores, about 9 minutes beside other work. Prints JSON, or with --table the Markdown table of docs/retrieval.md: recall@1 and recall@5 on the gold
 document, over all questions but the dev questions, by which `auto` chose its retriever and the size of the chunks was chosen.
 """
 
