@@ -53,6 +53,7 @@ def show(arguments: argparse.Namespace) -> dict[str, Any]:
         "arms": {"base": {}, **{name: given.arms[name].model_dump() for name in arguments.arms}, "copy": {"system": "copy"}},
         "limit": arguments.limit,
         "train_tokens": arguments.train_tokens,
+        "general": None,  # what is forgotten is another matter
     }
     with tempfile.TemporaryDirectory() as folder:
         leaking = Path(folder, "leaking")
