@@ -106,7 +106,7 @@ def carried_out(study: Study, runs: Path) -> dict[str, Any]:
 
     found = run(study, runs, Lines())
     means = {row.name: row.estimate.mean for row in found.comparison.arms}
-    return {"run": str(found.run.folder), "verdict": found.decision.verdict, "reasons": found.decision.reasons, "means": means}
+    return {"run": str(found.run.folder), "verdict": found.decision.verdict, "because": found.decision.because, "means": means}
 
 
 if __name__ == "__main__":
