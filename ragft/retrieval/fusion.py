@@ -41,7 +41,7 @@ def weigh(lexical: Ranking, meaning: Ranking, dense_share: float, k: int) -> tup
     """The k best chunks by a convex sum of scores, each scaled from the least that its search can give, 0 or -1, to the question's best.
 
     score = dense_share · (cosine + 1) / (best cosine + 1) + (1 - dense_share) · BM25 / best BM25; what a ranking lacks counts 0
-    there. So a ranking in which all scores are alike, as of an embedder that cannot read the language, decides little. Bruch et
+    there. So a ranking in which all scores are alike, as of an embedder that cannot read the language, decides less. Bruch et
     al. 2023 (2210.11934), "theoretical min-max" normalisation.
     """
     scores: dict[str, float] = defaultdict(float)
