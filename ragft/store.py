@@ -228,6 +228,10 @@ class Run:
         """The artifact of that key, if it is there and intact."""
         return _intact(self.folder / "artifacts" / f"{kind}-{key}")
 
+    def has(self, kind: str) -> bool:
+        """Whether there is any artifact of that kind."""
+        return any((self.folder / "artifacts").glob(f"{kind}-*/artifact.json"))
+
     def checkpoint(self, kind: str, key: str) -> Path:
         """Where the state of an artifact that is being built is kept; gone when it is built."""
         return self.folder / "artifacts" / f"{kind}-{key}.checkpoint"

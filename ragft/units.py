@@ -28,6 +28,7 @@ from ragft.numbers import rough, size
 from ragft.outside import make_system, system_arm
 from ragft.progress import say
 from ragft.prompts import closed_book
+from ragft.rehearsal import rehearse_indexed
 from ragft.retrieval.base import Retriever
 from ragft.settings import ArmSettings
 from ragft.store import Artifact, file_sha256, fingerprint, read_json, read_record, write_json
@@ -54,7 +55,7 @@ def plan_units(context: Context) -> list[Unit]:
     """All units in an order in which each finds what it needs."""
     units, trained = dict[str, Unit](), dict[str, str]()  # by label; the label of the unit that trains an adapter, by the adapter's key
     if any(arm.retriever or arm.tuning for arm in context.study.arms.values()):
-        units["index"] = Unit("index", (), partial(index_artifact, context))
+        units["index"] = Unit("index", (), partial(_build_index, context))
     for name, seed in arm_seeds(context.study):
         arm = context.study.arms[name]
         needs = ["index"] if arm.retriever or arm.tuning else []
@@ -100,6 +101,13 @@ def index_artifact(context: Context, progress: Progress, previous: Path | None =
         return replace(fit, again=tuple(_timed_again(context, plan, progress, previous) for _ in range(times)))
 
     return context.run.artifact("index", fingerprint(plan.key()), build)
+
+
+def _build_index(context: Context, progress: Progress) -> None:
+    """The index, and before the first training a look at what the trainings begin with."""
+    index = index_artifact(context, progress)
+    if not context.run.has("adapter"):
+        rehearse_indexed(context, index)
 
 
 def _timed_again(context: Context, plan: IndexPlan, progress: Progress, previous: Path | None) -> float:

@@ -56,7 +56,7 @@ LAYERS = [
     ],
     ["retrieval", "generation", "tuning", "metrics", "presets"],
     ["arms", "armsettings", "judges", "build", "finetune", "dose", "compare", "scorerows", "serving", "untrained", "leakage"],
-    ["words", "slicewords", "dosepage", "costwords", "needs", "catalogue", "rehearsal", "measuring", "leaks", "asking", "systems", "written"],
+    ["words", "slicewords", "dosepage", "costwords", "needs", "catalogue", "measuring", "leaks", "asking", "systems", "written"],
     ["case", "scoresettings"],
     ["rules", "odds"],
     ["flips", "doubts"],
@@ -64,7 +64,7 @@ LAYERS = [
     ["verdictchecks", "costchecks", "judgechecks"],
     ["settings"],
     ["context"],
-    ["gate", "outside"],
+    ["gate", "outside", "rehearsal"],
     ["units", "scoring"],
     [
         "facts",
