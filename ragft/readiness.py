@@ -83,7 +83,18 @@ def _check_arm(context: Context, name: str, arm: ArmSettings) -> None:
         if need in wanted and there is None:
             raise InputError(f"arm '{name}': retriever '{arm.retriever}' needs {_a(need)}. Set {need}, or use retriever: bm25.")
     if arm.retriever not in (None, recipe.AUTO):
+        _check_room(context, name, arm, arm.retriever)
         _check_retriever(context, name, arm.retriever)
+
+
+def _check_room(context: Context, name: str, arm: ArmSettings, line: str) -> None:
+    """Whether passages around a hit have room beside it. A k that is to be searched may have."""
+    k = arm.k or (None if context.study.search else context.study.k)
+    if k == 1 and steps_of(line)[-1].name == recipe.NEIGHBOURS:
+        raise InputError(
+            f"arm '{name}': with k: 1 the stage {recipe.NEIGHBOURS} adds nothing, for neighbours count against k. "
+            "Set k to 2 or more (3 for both sides), or leave the stage out."
+        )
 
 
 def _check_retriever(context: Context, name: str, line: str) -> None:
