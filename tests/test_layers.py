@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "ragft"
 # From bottom to top. A module may import from layers below its own, and from its own package or layer where listed together.
 LAYERS = [
     ["errors", "types"],
-    ["files"],
+    ["files", "unchanged"],
     ["text", "numbers", "privacy", "threads", "meter", "registry", "strict", "store", "sheets", "answerlog", "recipe", "runnables"],
     [
         "domain",
