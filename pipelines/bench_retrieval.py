@@ -1,6 +1,6 @@
 """Retrieval, measured: building and updating an index, BM25, a million vectors, reading PDF files; each beside what a team would use.
 
-    pip install langchain-community rank-bm25
+    pip install -e ".[bench]"      # for the parts index and bm25
     python pipelines/bench_retrieval.py [--only index bm25 vectors open pdf] [--repeat 3]
 
 Two cores, about 4 minutes, 3.7 GB of memory. All sides of a part run in this process, in turns; the figures are the best of
@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
@@ -42,6 +43,7 @@ from ragft.types import Chunk, Document, Question, Span
 ROOT = Path(__file__).parents[1]
 K, CHUNK_TOKENS = 4, 80
 CHANGED = 0.05
+OTHER_SIDES = {"index": "langchain_community", "bm25": "rank_bm25"}
 DIMENSIONS = 384
 
 
@@ -50,9 +52,17 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="some of the parts (default: all)")
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()
+    check_installed(arguments.only)
     keep_private()
     wait_briefly()
     print(json.dumps({name: PARTS[name](arguments.repeat) for name in arguments.only}, indent=1))
+
+
+def check_installed(parts: Iterable[str]) -> None:
+    """Raise SystemExit where something that a part compares with is lacking."""
+    for part, package in OTHER_SIDES.items():
+        if part in parts and find_spec(package) is None:
+            raise SystemExit(f'Part {part} compares with {package}, which is not installed: pip install -e ".[bench]", or name other parts: --only')
 
 
 def best(repeat: int, *works: Callable[[], Any]) -> list[float]:
