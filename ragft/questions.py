@@ -26,7 +26,7 @@ def make(
     writer: Annotated[
         str | None, typer.Option(metavar="NAME", help="Have a model write them: module:attribute, a LangChain chat model, or local:MODEL.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="With --writer: go on; without it, only say what would be asked at most.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --writer: go on; without it, only estimate what that would take.")] = False,
     price_read: Annotated[float | None, typer.Option(min=0, help="With --writer: of a million tokens that it reads.")] = None,
     price_written: Annotated[float | None, typer.Option(min=0, help="With --writer: of a million tokens that it writes.")] = None,
     as_json: JsonOption = False,
