@@ -48,11 +48,11 @@ class _Kind:
 
 def rehearse(context: Context) -> None:
     """Raise InputError where an adapter of the study cannot be trained, as far as that shows without an index. Takes a moment."""
-    kinds = list(_kinds(context))
+    kinds, chunks = list(_kinds(context)), _Chunks(partial(_cut, index_plan(context), context.study.search is None))
     for kind in kinds:
         with_arm(kind.arm, partial(check_method, kind.plans[0]))
     for kind in _different(kinds):
-        with_arm(kind.arm, partial(_check_budget, kind, partial(beforehand, index_plan(context), settled=context.study.search is None)))
+        with_arm(kind.arm, partial(_check_budget, kind, partial(beforehand, chunks=chunks)))
 
 
 def rehearse_indexed(context: Context, index: Artifact) -> None:
@@ -118,14 +118,11 @@ def first_batch_tokens(plan: AdapterPlan, examples: Sequence[Example]) -> int:
     return sum(len(encode_example(examples[place], tokenizer).ids) for place in first)
 
 
-def beforehand(index: IndexPlan, plan: AdapterPlan, *, settled: bool) -> list[Example]:
-    """The examples of a plan before there is an index: the very ones, or without the passages that are to be retrieved.
-
-    `settled`: the index will be cut as this plan says. Raises _LaterError where the format reads chunks that are not known, or too many.
-    """
+def beforehand(plan: AdapterPlan, chunks: Sequence[Chunk]) -> list[Example]:
+    """The examples of a plan before there is an index: the very ones, or without the passages that are to be retrieved."""
     questions, text = plan.domain.split("train"), {document.id: document.text for document in plan.domain.documents}
     gold = {gold.id: _quoted(gold, text) for _, gold in questions} if plan.passages else {}
-    data = plan.data(questions, _Chunks(partial(_cut, index, settled)), {question.id: [] for question, _ in questions}, gold)
+    data = plan.data(questions, chunks, {question.id: [] for question, _ in questions}, gold)
     return plan.examples(replace(data, fit=lambda chunks: []) if plan.passages else data)
 
 
@@ -136,6 +133,7 @@ def _quoted(gold: Gold, text: dict[str, str]) -> list[Chunk]:
 
 
 def _cut(index: IndexPlan, settled: bool) -> Sequence[Chunk]:
+    """The chunks of an index. Raises _LaterError where it may be cut in another way (not `settled`), or that takes more than a moment."""
     if not settled or sum(len(document.text) for document in index.domain.documents) > MOST_CHARACTERS:
         raise _LaterError
     return index.chunks(index.domain.documents, token_counter(index.model))
