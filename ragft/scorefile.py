@@ -23,7 +23,8 @@ from ragft.errors import InputError, unknown
 from ragft.facts import arm_facts
 from ragft.needs import ArmFacts
 from ragft.quantities import Fixed, Quantity, Rate, Waits, rate
-from ragft.scorerows import COLUMNS, read_rows
+from ragft.scorecolumns import COLUMNS
+from ragft.scorerows import read_rows
 from ragft.scoretable import ArmScores, ScoreTable, applies
 from ragft.scoring import finished, score_table, scores_frame
 from ragft.store import Run, read_json, write_text
