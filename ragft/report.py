@@ -75,7 +75,7 @@ def what_is_known(m: Material) -> dict[str, Any]:
         "arms": [_arm_view(m, row) for row in m.comparison.arms],
         "covered": covered(m.comparison),
         "outcomes": OUTCOMES,
-        "arms_chart": _arms_chart(m.comparison, m.decision.recommend),
+        "arms_chart": arms_chart(m.comparison, m.decision.recommend),
         "differences": [(d, diagnosis.meaning(d, m.comparison.margin)) for d in m.comparison.challengers],
         "differences_chart": _differences_chart(m.comparison, m.decision.recommend),
         "two_by_twos": [diagnosis.two_by_two(m.comparison, found) for found in m.comparison.interactions],
@@ -171,7 +171,8 @@ def _mean(frame: pd.DataFrame, column: str) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def _arms_chart(found: Comparison, recommend: str) -> str:
+def arms_chart(found: Comparison, recommend: str) -> str:
+    """A dot and an interval for each arm, small dots for single seeds."""
     rows = []
     for row in found.arms:
         low, high = _hundred(row.low), _hundred(row.high)
