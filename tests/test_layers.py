@@ -97,10 +97,11 @@ LAYERS = [
     ["validationpage"],
     ["trials"],
     ["search"],
+    ["stages"],
     ["study", "doctor", "audit", "exports"],
     ["probe"],
     ["judgetext", "followtext", "listings", "terminal"],
-    ["commands", "questions"],
+    ["commands", "questions", "batch"],
     ["cli"],
     ["__main__", "__init__"],
 ]
