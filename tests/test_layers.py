@@ -43,6 +43,7 @@ LAYERS = [
         "nf4",
         "weights",
         "progress",
+        "jobs",
         "placement",
         "charts",
         "pages",
