@@ -133,7 +133,7 @@ def units_of(context: Context, kinds: Sequence[Kind]) -> list[Unit]:
 
 
 def _not_ready(context: Context, missing: Sequence[Unit]) -> NotReadyError:
-    kind = missing[0].kind
+    kind = min((unit.kind for unit in missing), key=KINDS.index)
     names = [unit.label.removeprefix(f"{kind} ") for unit in missing if unit.kind == kind]
     return NotReadyError(f"{context.run.folder}: {UNDONE[kind]}{'' if kind == 'index' else ': ' + ', '.join(names)}.", kind)
 
@@ -180,13 +180,14 @@ def carry_out_stage(context: Context, kinds: Sequence[Kind], watcher: Watcher, e
     Raises BusyError when another process holds the run, NotReadyError where an earlier stage is not through, and as `begin`.
     """
     with context.run.locked():
-        if manifest.is_finished(context.run) and is_settled(context):
+        searched = is_settled(context)
+        if searched and manifest.is_finished(context.run):
             settled = search(context, watcher)
             if not undone(settled, plan_units(settled)):
                 return Work((), tuple(unit.label for unit in units_of(settled, kinds)))
         settled = begin(context, watcher, kinds)
         units = units_of(settled, kinds)
-        missing = {unit.label for unit in undone(settled, units)}
+        missing = {unit.label for unit in (undone(settled, units) if searched else units)}  # the search has built an index just now
         executor(units, watcher)
     return Work(*(tuple(unit.label for unit in units if (unit.label in missing) is now) for now in (True, False)))
 
