@@ -6,8 +6,8 @@
 A made fact is in the ledger (facts.jsonl) where one of the same document has its answer and shares a word of its subject with the
 question; the ledger does not hold all that the documents say. made-sample.jsonl holds held-out questions drawn at random (the same ones for the
 same rules), and for each whether it is answerable (the answer is right; for one without answer, that there is none), unique (one answer, and
-it says what it means) and grammatical, as one of the authors read them. Two seconds. Prints JSON; `still_made` says how many of the sample the
-rules of today make in the same words.
+it says what it means) and grammatical, as one of the authors read them. Any machine: two seconds. Prints JSON; `still_made` says how many of
+the sample the rules of today make in the same words.
 """
 
 from __future__ import annotations

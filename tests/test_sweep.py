@@ -118,7 +118,10 @@ def test_names_and_errors_cannot_break_the_table(script):
 
 
 def test_values_are_given(study_file, tmp_path):
-    assert call("sweep", study_file, "--vary", "k")[:2] == (MISTAKE, {"error": "--vary k: give its values too, such as --vary k 1 2 4", "exit_code": 1})
+    assert call("sweep", study_file, "--vary", "k")[:2] == (
+        MISTAKE,
+        {"error": "--vary k: give its values too, such as --vary k 1 2 4", "exit_code": 1},
+    )
     with pytest.raises(SystemExit) as end:
         call("sweep", study_file)
     assert end.value.code == 2
