@@ -95,6 +95,25 @@ def test_training_seeds_of_both_runs_widen_the_interval():
     assert (found.low, found.high) == pytest.approx((mean - half, mean + half))
 
 
+def test_the_same_weights_in_both_runs_leave_nothing_to_the_luck_of_training():
+    """New documents or another retriever before unchanged adapters: the mean over seeds, question by question, as of an untuned arm."""
+    rng = np.random.default_rng(9)
+    documents = [f"d{n // 3}" for n in range(90)]
+    before = (rng.random((3, 90)) < np.array([[0.4], [0.6], [0.8]])).astype(float)
+    now = np.where(rng.random((3, 90)) < 0.1, 1 - before, before)
+    tables = [table(values, documents, tuning="lora") for values in (before, now)]
+    same, other = ([replace(t, arms=(replace(t.arms[0], adapters=name),)) for t, name in zip(tables, names, strict=True)] for names in ("aa", "ab"))
+    found = drop(joined(*same), "rag", ALPHA)
+    plain = drop(joined(table(before.mean(axis=0), documents), table(now.mean(axis=0), documents)), "rag", ALPHA)
+    assert (found.low, found.high) == pytest.approx((plain.low, plain.high)) and found.estimate.seed_se == 0
+    trained_anew = drop(joined(*other), "rag", ALPHA)
+    assert trained_anew.high - trained_anew.low > 1.5 * (found.high - found.low)
+    assert (
+        outcome(*[replace(t, arms=(replace(t.arms[0], scores=t.arms[0].scores[:1], adapters="a"),)) for t in (tables[0], tables[0])], 0.05)
+        == "not-worse"
+    )
+
+
 def test_the_order_of_the_questions_changes_nothing():
     rng = np.random.default_rng(2)
     documents = [f"d{n // 3}" for n in range(60)]
@@ -202,9 +221,14 @@ def test_the_arm_is_what_the_baseline_recommends(runs):
     assert compare_runs(runs["baseline"], runs["same"]).arm == recommended
 
 
-def test_tuned_arms_bring_the_variance_between_their_seeds(runs):
+def test_tuned_arms_that_were_trained_anew_bring_the_variance_between_their_seeds(runs, tmp_path):
     found = compare_runs(runs["baseline"], runs["same"], "rag+lora")
-    assert found.baseline.seeds == 3 and found.difference.estimate.seed_se > 0
+    assert found.baseline.seeds == 3 and found.difference.estimate.seed_se == 0, "the same adapters"
+    anew = finished_run(tmp_path / "anew")
+    for path in anew.folder.glob("arms/rag+lora/*/fit.json"):
+        path.write_text(path.read_text().replace('"sha256": "adapter', '"sha256": "another'))
+    found = compare_runs(runs["baseline"], anew, "rag+lora")
+    assert found.difference.estimate.seed_se > 0 and found.changed == ("adapters: trained anew",)
 
 
 @pytest.mark.parametrize(
