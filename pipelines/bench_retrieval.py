@@ -17,10 +17,9 @@ the repeats. Prints JSON:
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -34,6 +33,7 @@ import numpy as np
 from ragft.build import IndexPlan, token_counter
 from ragft.domain import Domain, load_domain
 from ragft.domain.loaders import load_documents
+from ragft.scripting import job_parser, run_job
 from ragft.meter import PeakMemory
 from ragft.privacy import keep_private
 from ragft.threads import wait_briefly
@@ -45,14 +45,14 @@ CHANGED = 0.05
 DIMENSIONS = 384
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> int:
+    parser = job_parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="some of the parts (default: all)")
     parser.add_argument("--repeat", type=int, default=3)
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     keep_private()
     wait_briefly()
-    print(json.dumps({name: PARTS[name](arguments.repeat) for name in arguments.only}, indent=1))
+    return run_job("bench_retrieval", lambda: {name: PARTS[name](given.repeat) for name in given.only})
 
 
 def best(repeat: int, *works: Callable[[], Any]) -> list[float]:
@@ -320,4 +320,4 @@ def made_pdf(pages: int, seed: int) -> bytes:
 PARTS: dict[str, Callable[[int], dict[str, Any]]] = {"index": index, "bm25": bm25, "vectors": vectors, "open": opening, "pdf": pdf}
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
