@@ -65,7 +65,7 @@ def _method(name: str, arm: Mapping[str, str], took: Mapping[str, str], untuned:
     ]
     rows += [[words, took[column]] for column, words in TOOK.items() if took[column] != NONE]
     rows += [[words.format(**untuned), f"{arm[column]} %"] for column, words in SCORED.items()]
-    return f"![Where {name} acts in a layer]({name}.svg){{ .method }}\n\n{entry.summary[0].upper()}{entry.summary[1:]}.\n\n{table(['', name], rows)}"
+    return f"![Where {name} acts in a layer]({name}.svg)\n\n{entry.summary[0].upper()}{entry.summary[1:]}.\n\n{table(['', name], rows)}"
 
 
 def _overview(arms: Mapping[str, Mapping[str, str]], took: Mapping[str, Mapping[str, str]]) -> str:

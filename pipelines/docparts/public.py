@@ -15,5 +15,4 @@ def _section(name: str) -> str:
     found = getattr(ragft, name)
     if inspect.ismodule(found):  # a module of the same name hides the function once it is imported
         found = getattr(found, name)
-    first = " ".join((inspect.getdoc(found) or "").split("\n\n")[0].split())
-    return f"## ragft.{name}\n\n{first}\n\n::: {found.__module__}.{found.__qualname__}"
+    return f"## ragft.{name}\n\n::: {found.__module__}.{found.__qualname__}"
