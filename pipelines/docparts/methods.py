@@ -48,7 +48,7 @@ def measured(page: str, column: str) -> dict[str, dict[str, str]]:
         names = [name.strip() for name in header.split("|")]
         if column in names:
             rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in body.splitlines()]
-            return {row[0]: {name: re.sub(r" [a-z]+$", "", cell) for name, cell in zip(names, row, strict=True)} for row in rows}
+            return {row[0]: {name: re.sub(r"\) [a-z]+$", ")", cell) for name, cell in zip(names, row, strict=True)} for row in rows}
     raise KeyError(f"docs/peft.md has no table of adapters with a column '{column}'")
 
 

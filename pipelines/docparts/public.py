@@ -15,4 +15,4 @@ def _section(name: str) -> str:
     found = getattr(ragft, name)
     if inspect.ismodule(found):  # a module of the same name hides the function once it is imported
         found = getattr(found, name)
-    return f"## ragft.{name}\n\n::: {found.__module__}.{found.__qualname__}"
+    return f"::: {found.__module__}.{found.__qualname__}\n    options:\n      heading: ragft.{name}\n      toc_label: {name}"

@@ -17,7 +17,7 @@ import numpy as np
 from ragft.charts import IntervalRow, axis, interval_chart
 from ragft.compare import Comparison
 from ragft.decide import Decision
-from ragft.numbers import points, span
+from ragft.numbers import signed, span
 from ragft.pages import TEMPLATES
 from ragft.peftcharts import standalone
 from ragft.scorefile import decide_scores
@@ -74,14 +74,14 @@ def figure() -> str:
         difference = next(d for d in found.challengers if d.arm == _shown(decision))
         low, mean, high = (None if v is None else 100 * v for v in (difference.low, difference.estimate.mean, difference.high))
         assert low is not None and mean is not None and high is not None
-        note = f"{points(difference.estimate.mean)}: {span(difference.low, difference.high)}"
+        note = f"{signed(difference.estimate.mean)}: {span(difference.low, difference.high)}"
         rows.append(IntervalRow(f"{name}: {difference.arm}", note, mean, low, high))
     scale = axis(min(row.low or 0 for row in rows), max(row.high or 0 for row in rows))
     margin = 100 * decided("keep-rag")[1].margin
     chart = interval_chart(
         rows, scale, title="What decides: the whole interval, against the margin.", unit="points against rag", band=(-margin, margin), signed=True
     )
-    return standalone(chart, (TEMPLATES / "report.css").read_text(encoding="utf-8"), width=560)
+    return standalone(chart, (TEMPLATES / "report.css").read_text(encoding="utf-8"), width=430)
 
 
 def _shown(decision: Decision) -> str:
