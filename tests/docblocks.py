@@ -14,7 +14,8 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("data/*/README.md")])
+FILES = [path for pattern in ("*.md", "docs/**/*.md", "data/*/README.md") for path in ROOT.glob(pattern)]
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in FILES if path.name != "CHANGELOG.md")  # which tells of commands as they once were
 RUN = ("bash", "python", "yaml")
 READ = ("csv", "json", "jsonl", "toml")  # parsed
 SHOWN = ("text",)  # what a command prints; checked where CHECKED says so
@@ -48,7 +49,9 @@ def blocks(page: str) -> list[Block]:
     """Every block of a page; one that is only indented has no language."""
     tokens = MarkdownIt().parse((ROOT / page).read_text(encoding="utf-8"))
     return [
-        Block(page, (token.map or [0])[0] + 1, (token.info.split() or [""])[0], token.content) for token in tokens if token.type in ("fence", "code_block")
+        Block(page, (token.map or [0])[0] + 1, (token.info.split() or [""])[0], token.content)
+        for token in tokens
+        if token.type in ("fence", "code_block")
     ]
 
 

@@ -21,7 +21,7 @@ from test_scorelogs import eval_log, harness, sample, write_eval, write_lines
 from tiny import DOCUMENTS, question_lines, write_domain
 from written.writers import ASKED, ENGLISH, WORDED, write_corpus
 
-SHORT = ["train_tokens=800", "train_batch_size=2", "max_new_tokens=4", "seeds=[0]", "context_tokens=96", "limit=12"]
+SHORT = ["train_tokens=400", "train_batch_size=1", "max_new_tokens=4", "seeds=[0]", "context_tokens=96", "limit=12"]
 DEMO = "runs/2026-01-01-demo-0"
 
 
@@ -103,7 +103,9 @@ def _fill(sheet: Path, column: str, value: str) -> None:
 def _version_2(folder: Path) -> None:
     """The documents a year later, under the names that the pages give them."""
     documents = {name: text.replace("42 bar", "48 bar").replace("84 employees", "91 employees") for name, text in DOCUMENTS.items()}
-    changed = [json.loads(json.dumps(line).replace("42 bar", "48 bar").replace("84 emp", "91 emp").replace('["84"]', '["91"]')) for line in question_lines()]
+    changed = [
+        json.loads(json.dumps(line).replace("42 bar", "48 bar").replace("84 emp", "91 emp").replace('["84"]', '["91"]')) for line in question_lines()
+    ]
     write_domain(folder / "my-domain-v2", documents, changed)
     shutil.copytree(folder / "my-domain-v2" / "corpus", folder / "manuals-2026")
     shutil.copytree(folder / "my-domain-v2" / "corpus", folder / "data" / "tarnbeck" / "corpus-v2")

@@ -161,6 +161,31 @@ def test_what_is_not_run_is_still_there():
         assert any(f"{line} ".startswith(f"{entry} ") for line in said), entry
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("bash", "curl https://example.org"),
+        ("bash", "make nothing"),
+        ("bash", "ragft run --nonsense"),
+        ("bash", "python pipelines/choose_k.py data/tarnbeck --nonsense"),
+        ("python", "raise ValueError"),
+        ("python", ">>> 1 + 1\n3\n"),
+        ("yaml", "arms: [rag, nonsense]"),
+        ("yaml", "k: 2\n# margin: two"),
+    ],
+)
+def test_an_example_that_does_not_work_is_noticed(language, text, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    block = Block("page.md", 1, language, text)
+    with pytest.raises((AssertionError, SystemExit, ValueError)):
+        if language == "bash":
+            call(*docblocks.lines(block))
+        elif language == "python":
+            python(block, {})
+        else:
+            read_yaml(block)
+
+
 # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -195,7 +220,7 @@ def parse_ragft(words: list[str]) -> None:
     command.make_context(command.name, list(rest), resilient_parsing=False)
 
 
-class Parsed(Exception):
+class ParsedError(Exception):
     """A script has read its arguments."""
 
 
@@ -205,7 +230,7 @@ def parse_script(words: list[str]) -> None:
 
     def stop(parser, args=None, namespace=None):
         parse(parser, args, namespace)
-        raise Parsed
+        raise ParsedError
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(argparse.ArgumentParser, "parse_args", stop)
@@ -217,5 +242,5 @@ def parse_script(words: list[str]) -> None:
         module = importlib.util.module_from_spec(spec)
         patch.setitem(sys.modules, spec.name, module)  # dataclasses look their module up
         spec.loader.exec_module(module)
-        with pytest.raises(Parsed):
+        with pytest.raises(ParsedError):
             module.main()
