@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from markupsafe import Markup
 
 from ragft import charts, costpage, diagnosis, dosepage, drilled, guidepage, ladder, ladderpage, numbers, plantext, registry, slicewords, trainingpage
 from ragft.charts import IntervalRow
@@ -58,14 +59,14 @@ SECTIONS = (
 def write_report(run: Run) -> Path:
     """Write report.html, report.md and guide.json beside the run's results; returns the first."""
     m = read_material(run)
-    page = {**_page(m), "which": guidepage.view(guide) if (guide := write_guide(m)) else None}
+    page = {**what_is_known(m), "which": guidepage.view(guide) if (guide := write_guide(m)) else None}
     write_text(run.folder / "report.md", environment(markdown=True).get_template("report.md").render(page))
     write_text(run.folder / "report.html", environment().get_template("report.html").render(page))
     return run.folder / "report.html"
 
 
-def _page(m: Material) -> dict[str, Any]:
-    """What the templates know."""
+def what_is_known(m: Material) -> dict[str, Any]:
+    """What the templates of the report and of the dashboard know, but for "which", the guide."""
     return {
         "m": m,
         "d": m.decision,
@@ -74,7 +75,7 @@ def _page(m: Material) -> dict[str, Any]:
         "arms": [_arm_view(m, row) for row in m.comparison.arms],
         "covered": covered(m.comparison),
         "outcomes": OUTCOMES,
-        "arms_chart": _arms_chart(m.comparison, m.decision.recommend),
+        "arms_chart": arms_chart(m.comparison, m.decision.recommend),
         "differences": [(d, diagnosis.meaning(d, m.comparison.margin)) for d in m.comparison.challengers],
         "differences_chart": _differences_chart(m.comparison, m.decision.recommend),
         "two_by_twos": [diagnosis.two_by_two(m.comparison, found) for found in m.comparison.interactions],
@@ -115,7 +116,8 @@ def _followed_up(m: Material) -> dict[str, Any]:
         "reviewed": review_sentences(review) if review else ["Nobody has reviewed them (ragft questions review)."],
         "planned": plantext.view(plan) if plan else None,
         "sections": names,
-        "number": {key: number for number, (key, _) in enumerate(names, start=1)},
+        "heads": {key: f"{number} · " for number, (key, _) in enumerate(names, start=1)},
+        "places": {key: Markup('<a href="#{}">section {}</a>').format(key, number) for number, (key, _) in enumerate(names, start=1)},
     }
 
 
@@ -169,7 +171,8 @@ def _mean(frame: pd.DataFrame, column: str) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def _arms_chart(found: Comparison, recommend: str) -> str:
+def arms_chart(found: Comparison, recommend: str) -> str:
+    """A dot and an interval for each arm, small dots for single seeds."""
     rows = []
     for row in found.arms:
         low, high = _hundred(row.low), _hundred(row.high)

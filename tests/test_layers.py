@@ -100,11 +100,12 @@ LAYERS = [
     ["study", "doctor", "audit", "exports"],
     ["probe"],
     ["judgetext", "followtext", "listings", "terminal"],
+    ["dashboard"],
     ["commands", "questions"],
     ["cli"],
     ["__main__", "__init__"],
 ]
-SIBLINGS = ("retrieval", "generation", "tuning", "metrics", "asking")
+SIBLINGS = ("retrieval", "generation", "tuning", "metrics", "asking", "dashboard")
 TENSORS = (
     "gguf",
     "products",
