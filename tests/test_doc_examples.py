@@ -26,7 +26,9 @@ from ragft.settings import Study
 
 ALL = [block for page in docblocks.PAGES for block in docblocks.blocks(page)]
 INLINE = sorted({span for page in docblocks.PAGES for span in docblocks.inline(page)})
-RUN_PAGES = [page for page in docblocks.PAGES if any(block.language in docblocks.RUN for block in docblocks.blocks(page))]
+RUN_PAGES = [
+    page for page in docblocks.PAGES if page not in docblocks.OWN_TESTS and any(block.language in docblocks.RUN for block in docblocks.blocks(page))
+]
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +61,14 @@ def here(workshop, tmp_path, monkeypatch, tiny_model, tiny_embedder):
 
 @pytest.mark.parametrize("block", ALL, ids=str)
 def test_every_block_has_a_language_that_is_run_read_or_shown(block):
-    assert block.language in (*docblocks.RUN, *docblocks.READ, *docblocks.SHOWN), f"{block}: {block.language!r}; see docblocks.py"
+    allowed = (*docblocks.RUN, *docblocks.READ, *docblocks.SHOWN, *(("sh",) if block.page in docblocks.OWN_TESTS else ()))
+    assert block.language in allowed, f"{block}: {block.language!r}; see docblocks.py"
+
+
+@pytest.mark.parametrize(("page", "test"), docblocks.OWN_TESTS.items())
+def test_a_page_that_is_left_to_its_own_test_has_one(page, test):
+    if any(block.page == page for block in ALL):
+        assert page.split("/")[-1] in (docblocks.ROOT / test).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", RUN_PAGES)
@@ -198,7 +207,7 @@ def test_commands_in_the_text_are_known(span):
     elif program == "make":
         assert words[0] in docblocks.make_targets()
     elif program == "python":
-        parse_script(words)
+        assert Path(words[0]).stem.isupper() or parse_script(words) is None  # NAME.py is any script
     elif words and not words[0].isupper():
         command, rest = command_of(words)
         options = [word.partition("=")[0] for word in rest if word.startswith("--")]
