@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from ragft import registry
+from ragft import plugged, recipe, registry
 from ragft.armsettings import ArmSettings, Seed, check_arm, check_name, presets
 from ragft.cost import Prices
 from ragft.errors import InputError, MissingError, unknown
@@ -18,7 +18,7 @@ from ragft.files import read_text
 from ragft.needs import check_need
 from ragft.prompts import Style
 from ragft.slicing import checked
-from ragft.store import write_text
+from ragft.store import read_json, write_text
 from ragft.strict import Strict
 from ragft.types import Dtype
 
@@ -35,11 +35,21 @@ class Search(Strict):
         return self.train_tokens or max(1, train_tokens // 4)
 
 
+def _loaded(plugins: tuple[str, ...], info: ValidationInfo | None = None) -> tuple[str, ...]:
+    """The plugins, which are loaded; of a run that is only read they are not."""
+    return plugins if info and info.context == READING else tuple(plugged.load(plugin) for plugin in plugins)
+
+
+READING = "a run"
+Plugins = Annotated[tuple[str, ...], AfterValidator(_loaded)]
+
+
 class Study(Strict):
     """A study: one domain, one base model, one prompt, and the arms to compare."""
 
     domain: str
     name: str = ""  # "" = the domain folder's name
+    plugins: Plugins = ()  # files or modules with metrics, retrievers, methods … of your own (ragft.plugins)
     model: str = "smollm2-135m-instruct"
     embedder: str | None = "all-minilm-l6-v2"
     reranker: str | None = None  # a cross-encoder, for the stage rerank
@@ -80,7 +90,26 @@ class Study(Strict):
         A search chooses settings by the metric, for the reference among others: with one, both shape the answers.
         """
         rereading = {"margin", "alpha", "needs", "costs", "slices", "waive_leaks"} | (set() if self.search else {"metric", "reference"})
-        return self.model_dump(mode="json", exclude={"domain", "name", "general", *rereading})
+        settings = self.model_dump(mode="json", exclude={"domain", "name", "plugins", "general", *rereading})
+        code = plugged.code_of(self._answered_with())
+        return settings | ({"code": code} if code else {})
+
+    def _answered_with(self) -> Iterator[registry.Entry]:
+        """What is registered and shapes the answers."""
+        yield registry.lookup("chunker", self.chunker)
+        if self.search:
+            yield registry.lookup("metric", self.metric)
+        for arm in self.arms.values():
+            if arm.retriever not in (None, recipe.AUTO):
+                yield from (step.entry for step in recipe.steps_of(str(arm.retriever)))
+            if arm.system:
+                yield recipe.system_of(arm.system).entry
+            yield from (registry.lookup(kind, name) for kind, name in (("tuning", arm.tuning), ("format", arm.format)) if name)
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """In another process, which works on a study that was sent to it, plugins are loaded there."""
+        super().__setstate__(state)
+        _loaded(self.plugins)
 
     @field_validator("arms", mode="before")
     @classmethod
@@ -125,7 +154,7 @@ class Study(Strict):
 def load_study(path: Path | str, changes: list[str] | None = None) -> Study:
     """The study in that file, with `changes` ("arms.rag.k=8") applied; its domain becomes an absolute path.
 
-    Raises MissingError without a file, InputError with file, line and remedy for anything wrong in it.
+    The study of a run is read without its plugins, by what the run's manifest says of them: `ragft.plugged.load` has them run. Raises MissingError without a file, InputError with file, line and remedy for anything wrong in it.
     """
     path = Path(path)
     if path.is_dir():
@@ -157,12 +186,19 @@ def _study(path: Path, text: str, changes: list[str]) -> Study:
     for key in ("domain", "general"):
         if isinstance(raw.get(key), str):
             raw[key] = str((path.parent / raw[key]).resolve())
+    plugins = raw.get("plugins")
+    if isinstance(plugins, list):
+        raw["plugins"] = [str(path.parent / one) if isinstance(one, str) and plugged.is_file(one) else one for one in plugins]
     arms = raw.get("arms")
     for arm in arms.values() if isinstance(arms, dict) else ():
         options = arm.get("format_options") if isinstance(arm, dict) else None
         if isinstance(options, dict) and isinstance(options.get("domain"), str):
             options["domain"] = str((path.parent / options["domain"]).resolve())
-    return Study.model_validate(raw)
+    manifest = path.parent / "manifest.json"
+    if not manifest.is_file():
+        return Study.model_validate(raw)
+    plugged.stand_in(read_json(manifest).get("plugins", ()))
+    return Study.model_validate(raw, context=READING)
 
 
 def _first_problem(error: ValidationError) -> tuple[list[str], str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ragft import manifest, protocol, recipe, scoring
+from ragft import manifest, plugged, protocol, recipe, scoring
 from ragft.compare import Comparison, at_margin, compare
 from ragft.context import Context, with_limit
 from ragft.cost import Prices
@@ -160,8 +160,12 @@ def one_after_another(units: list[Unit], watcher: Watcher) -> None:
 
 
 def score_run(run: Run) -> None:
-    """answers.jsonl -> scores.jsonl, for every arm and seed."""
+    """answers.jsonl -> scores.jsonl, for every arm and seed. The study's plugins are loaded, for a metric may be among them."""
+    study = read_study(run)
+    for plugin in study.plugins:
+        plugged.load(plugin)
     scoring.score_run(run)
+    manifest.scored(run, protocol.metric_code(study))
 
 
 def compare_run(run: Run) -> Comparison:

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "ragft"
 LAYERS = [
     ["errors", "types"],
     ["files"],
-    ["text", "numbers", "privacy", "threads", "meter", "registry", "strict", "store", "sheets", "answerlog", "recipe", "runnables"],
+    ["text", "numbers", "privacy", "threads", "meter", "registry", "plugged", "strict", "store", "sheets", "answerlog", "recipe", "runnables"],
     [
         "domain",
         "chunking",
