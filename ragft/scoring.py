@@ -60,7 +60,7 @@ def _keep_known(path: Path, metrics: Mapping[str, registry.Entry]) -> None:
         return
     lost = stored.keys() - metrics.keys() - {"question", "outcome", "prompt", "batch"}
     if lost:
-        raise InputError(f"{path}: it holds the metric '{min(lost)}', which is not registered now. Name its plugin in study.yaml, or delete the file.")
+        raise InputError(f"{path}: it holds the metric '{min(lost)}', which is not known now. Name its plugin in study.yaml, or delete the file.")
 
 
 def _documents(run: Run) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from ragft import plugged, recipe, registry
+from ragft import notebook, plugged, recipe, registry
 from ragft.armsettings import ArmSettings, Seed, check_arm, check_name, presets
 from ragft.cost import Prices
 from ragft.errors import InputError, MissingError, unknown
@@ -106,6 +106,9 @@ class Study(Strict):
                 yield recipe.system_of(arm.system).entry
             yield from (registry.lookup(kind, name) for kind, name in (("tuning", arm.tuning), ("format", arm.format)) if name)
 
+    def _repr_html_(self) -> str:
+        return notebook.study(self)
+
     def __setstate__(self, state: dict[Any, Any]) -> None:
         """In another process, which works on a study that was sent to it, plugins are loaded there."""
         super().__setstate__(state)
@@ -154,7 +157,8 @@ class Study(Strict):
 def load_study(path: Path | str, changes: list[str] | None = None) -> Study:
     """The study in that file, with `changes` ("arms.rag.k=8") applied; its domain becomes an absolute path.
 
-    The study of a run is read without its plugins, by what the run's manifest says of them: `ragft.plugged.load` has them run. Raises MissingError without a file, InputError with file, line and remedy for anything wrong in it.
+    The study of a run is read without its plugins, by what the run's manifest says of them (see ragft.plugged).
+    Raises MissingError without a file, InputError with file, line and remedy for anything wrong in it.
     """
     path = Path(path)
     if path.is_dir():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from ragft import manifest, plugged, protocol, recipe, scoring
 from ragft.compare import Comparison, at_margin, compare
@@ -27,19 +27,17 @@ from ragft.models import find_model, is_hub_id
 from ragft.placement import several_gpus, side_by_side
 from ragft.plan import make_plan
 from ragft.privacy import keep_private
-from ragft.progress import Silent, Watcher
+from ragft.progress import Silent, Watcher, fitting
 from ragft.readiness import check_study
 from ragft.record import check_record, write_record
 from ragft.report import write_report
+from ragft.result import Result, load_result
 from ragft.review import label_doubt
 from ragft.search import search
 from ragft.settings import Study, load_study, save_study
-from ragft.store import Run, find_run, fingerprint, open_run, pretty_json, read_json, read_record, write_json, write_jsonl
+from ragft.store import Run, fingerprint, open_run, pretty_json, read_json, read_record, write_json, write_jsonl
 from ragft.threads import wait_briefly
 from ragft.units import Unit, plan_units
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["Decider", "Result", "Study", "compare_run", "decide_run", "load_result", "load_study", "report_run", "run", "score_run"]
 
@@ -47,26 +45,13 @@ T = TypeVar("T")
 Executor = Callable[[list[Unit], Watcher], None]
 
 
-@dataclass(frozen=True)
-class Result:
-    """A finished study. `scores` is read when asked for: one row per arm, seed and question."""
-
-    run: Run
-    decision: Decision
-    comparison: Comparison
-
-    @property
-    def scores(self) -> pd.DataFrame:
-        return scoring.scores_frame(self.run)
-
-
 def run(study: Study, runs: Path | str = "runs", watcher: Watcher | None = None, executor: Executor | None = None) -> Result:
     """Run the study to its verdict, or go on where a stopped run of the same inputs left off.
 
-    Raises InputError or MissingError before anything slow when something is wrong, BusyError when another process
-    runs the same study.
+    Without a `watcher`, a notebook shows a bar and a terminal a line of progress; nothing is shown elsewhere, or with Silent().
+    Raises InputError or MissingError before anything slow when something is wrong, BusyError when another process runs the same study.
     """
-    return carry_out(prepare(study, Path(runs)), watcher, executor)
+    return carry_out(prepare(study, Path(runs)), watcher or fitting(), executor)
 
 
 def carry_out(context: Context, watcher: Watcher | None = None, executor: Executor | None = None) -> Result:
@@ -266,9 +251,3 @@ def report_run(run: Run) -> Path:
 def read_study(run: Run) -> Study:
     """The run's resolved study."""
     return load_study(run.folder / "study.yaml")
-
-
-def load_result(folder: Run | Path | str) -> Result:
-    """A run's result as stored. Raises MissingError for a run that has not come to a verdict."""
-    found = folder if isinstance(folder, Run) else find_run(folder)
-    return Result(found, read_record(Decision, found.folder / "decision.json"), read_record(Comparison, found.folder / "comparison.json"))
