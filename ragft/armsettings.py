@@ -19,13 +19,13 @@ class ArmSettings(Strict):
     """What fills the slots of one arm. None: the study's value (`k`), or the method's own (`learning_rate`)."""
 
     retriever: Annotated[str | None, BeforeValidator(recipe.normal)] = None  # a line of ragft.recipe, or "auto"
-    k: int | None = Field(None, ge=1)
+    k: int | None = Field(default=None, ge=1)
     system: Annotated[str | None, BeforeValidator(recipe.normal_system)] = None  # a whole system instead of the study's model
     tuning: str | None = None
     format: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)  # the tuning method's own, such as rank
     format_options: dict[str, Any] = Field(default_factory=dict)  # the format's own, such as wordings
-    learning_rate: float | None = Field(None, gt=0)
+    learning_rate: float | None = Field(default=None, gt=0)
     seeds: tuple[Seed, ...] | None = None  # of a tuned arm; None: the study's
 
     @property

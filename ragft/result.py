@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragft import notebook, pictures, scorefile, scoring, views
+from ragft import notebook, pictures, scored, scoring, views
 from ragft.charts import Chart
 from ragft.comparison import Comparison
 from ragft.decide import Decision
@@ -42,7 +42,7 @@ class Result:
 
     def score_table(self, metric: str | None = None) -> pd.DataFrame:
         """The scores by one metric, the study's unless named, as `decide_scores` takes them: with the columns of docs/scores.md."""
-        return scorefile.score_frame(self.run, metric or self.decision.metric)
+        return scored.score_frame(self.run, metric or self.decision.metric)
 
     def plot(self, what: str = "arms") -> Chart:
         """A chart: "arms", each with its interval, or "differences" from the reference. Raises InputError for another name."""

@@ -26,18 +26,18 @@ from ragft.types import Dtype
 class Search(Strict):
     """The budget with which each arm's settings are searched on dev questions, the same for every arm."""
 
-    trials: int = Field(4, ge=1)  # settings tried an adapter, and of retrieval
-    train_tokens: int | None = Field(None, ge=1)  # of a trial; None: a quarter of the study's
-    dev_questions: int = Field(48, ge=1)  # at most
+    trials: int = Field(default=4, ge=1)  # settings tried an adapter, and of retrieval
+    train_tokens: int | None = Field(default=None, ge=1)  # of a trial; None: a quarter of the study's
+    dev_questions: int = Field(default=48, ge=1)  # at most
 
     def trial_tokens(self, train_tokens: int) -> int:
         """Training tokens of a trial in a study that trains on so many."""
         return self.train_tokens or max(1, train_tokens // 4)
 
 
-def _loaded(plugins: tuple[str, ...], info: ValidationInfo | None = None) -> tuple[str, ...]:
+def _loaded(plugins: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     """The plugins, which are loaded; of a run that is only read they are not."""
-    return plugins if info and info.context == READING else tuple(plugged.load(plugin) for plugin in plugins)
+    return plugins if info.context == READING else tuple(map(plugged.load, plugins))
 
 
 READING = "a run"
@@ -57,20 +57,20 @@ class Study(Strict):
     arms: dict[str, ArmSettings] = Field(default_factory=lambda: presets(["base", "oracle", "rag", "lora", "rag+lora", "raft"]))
     reference: str = "rag"
     metric: str = "match"
-    margin: float = Field(0.03, ge=0, le=1)
-    alpha: float = Field(0.025, gt=0, lt=0.5)
+    margin: float = Field(default=0.03, ge=0, le=1)
+    alpha: float = Field(default=0.025, gt=0, lt=0.5)
     slices: Annotated[tuple[str, ...], AfterValidator(checked)] = ()  # confirmatory: [kind=exact, retrieval=missed], at most 4
-    limit: int | None = Field(None, ge=1)  # test questions at most, spread over all documents
+    limit: int | None = Field(default=None, ge=1)  # test questions at most, spread over all documents
     chunker: str = "tokens"
-    chunk_tokens: int = Field(96, ge=16)
-    chunk_overlap: int = Field(0, ge=0)
-    k: int = Field(4, ge=1)
-    context_tokens: int = Field(400, ge=32)
+    chunk_tokens: int = Field(default=96, ge=16)
+    chunk_overlap: int = Field(default=0, ge=0)
+    k: int = Field(default=4, ge=1)
+    context_tokens: int = Field(default=400, ge=32)
     prompt: Style = Style()
-    max_new_tokens: int = Field(32, ge=1)
-    batch_size: int = Field(32, ge=1)  # python pipelines/bench_generation.py says what others take
-    train_tokens: int = Field(40_000, ge=1)  # per adapter and seed
-    train_batch_size: int = Field(8, ge=1)
+    max_new_tokens: int = Field(default=32, ge=1)
+    batch_size: int = Field(default=32, ge=1)  # python pipelines/bench_generation.py says what others take
+    train_tokens: int = Field(default=40_000, ge=1)  # per adapter and seed
+    train_batch_size: int = Field(default=8, ge=1)
     # int8 rounds while answering on a CPU, and is faster on some only; nf4: the base of every arm in 4 bits, in training too (QLoRA)
     precision: Literal["float32", "int8", "nf4"] = "float32"
     search: Search | None = None  # None: the settings as given, and the methods' own
@@ -112,7 +112,8 @@ class Study(Strict):
     def __setstate__(self, state: dict[Any, Any]) -> None:
         """In another process, which works on a study that was sent to it, plugins are loaded there."""
         super().__setstate__(state)
-        _loaded(self.plugins)
+        for plugin in self.plugins:
+            plugged.load(plugin)
 
     @field_validator("arms", mode="before")
     @classmethod

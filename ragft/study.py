@@ -95,7 +95,7 @@ def prepare(study: Study, runs: Path) -> Context:
     wait_briefly()
     keep_private(hub=any(is_hub_id(name) for name in (study.model, study.embedder, study.reranker) if name))
     domain = load_domain(study.domain)
-    study = study.model_copy(update={"name": study.name or domain.name})
+    study = study.model_copy(update={"name": study.name or domain.name, "domain": str(Path(study.domain).resolve())})
     wanted = {need for arm in study.arms.values() if arm.retriever for need in recipe.needs(arm.retriever)}
     # the embedder first: a wrong one is said before a model is converted or fetched
     embedder = find_model(study.embedder, "embedder") if study.embedder and "embedder" in wanted else None
