@@ -51,5 +51,5 @@ def test_a_plugin_finds_everything_in_one_place():
 def test_what_can_be_named_as_a_frame():
     found = plugins.known("tuning")
     assert found.loc["lora", "paper"] == "2106.09685"
-    with pytest.raises(plugins.InputError, match="unknown kind of plugin 'tunings'. Did you mean 'tuning'"):
+    with pytest.raises(plugins.InputError, match=r"unknown kind of plugin 'tunings'\. Did you mean 'tuning'"):
         plugins.known("tunings")

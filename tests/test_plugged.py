@@ -169,7 +169,7 @@ def test_a_run_is_read_decided_and_reported_without_its_plugin(run, tmp_path):
     assert decide_run(run) == before
     assert "the answer has a letter a" in report_run(run).read_text(encoding="utf-8")
     assert load_result(run).scores["has_letter"].notna().any()
-    with pytest.raises(InputError, match="mine.py': no such file"):
+    with pytest.raises(InputError, match=r"mine\.py': no such file"):
         score_run(run)
 
 

@@ -15,7 +15,7 @@ from tiny import write_domain
 from ragft import scorefile
 from ragft.domain import load_domain
 from ragft.domain.records import read_records
-from ragft.errors import InputError, MismatchError
+from ragft.errors import InputError
 from ragft.result import list_runs, load_result
 from ragft.scorefile import compare_scores, decide_scores
 from ragft.settings import Study, load_study
@@ -204,7 +204,7 @@ def test_the_rules_of_a_chart_cover_what_is_drawn(result):
 
 
 def test_mistakes_with_charts(result, tmp_path):
-    with pytest.raises(InputError, match="unknown chart 'arm'. Did you mean 'arms'"):
+    with pytest.raises(InputError, match=r"unknown chart 'arm'\. Did you mean 'arms'"):
         result.plot("arm")
     with pytest.raises(InputError, match=r"chart.png: a chart is saved as SVG"):
         result.plot().save(tmp_path / "chart.png")
