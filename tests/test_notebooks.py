@@ -29,7 +29,10 @@ def parameters(name: str, model: Path, folder: Path) -> str:
     settings = {**TINY, "model": str(model), "limit": 6}
     if name == "langchain_rag":
         return f"domain_folder = {str(write_domain(folder / 'works'))!r}\nsmall = {settings!r}"
-    texts = {f"pump-{n}.md": f"# Pump K{n}\n\n| part | weight |\n|---|---|\n" + "".join(f"| seal S{n}{i} | {n + i} kg |\n" for i in range(6)) for n in range(1, 9)}
+    texts = {
+        f"pump-{n}.md": f"# Pump K{n}\n\n| part | weight |\n|---|---|\n" + "".join(f"| seal S{n}{i} | {n + i} kg |\n" for i in range(6))
+        for n in range(1, 9)
+    }
     changes = [f"{key}={'' if value is None else value}" for key, value in settings.items()]
     return f"documents = {texts!r}\nfolder = 'my-study'\nsmall = {changes!r}"
 
