@@ -26,8 +26,6 @@ from ragft.files import read_text
 from ragft.registry import Entry
 from ragft.runnables import import_module, said
 
-STORED = f"{registry.PLUGIN}of_a_run"  # the module that stands in for a plugin which is not loaded
-
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -115,14 +113,20 @@ def records() -> list[dict[str, Any]]:
 
 def stands_in(entry: Entry) -> bool:
     """Whether it only stands for a plugin that is not loaded."""
-    return entry.make.__module__ == STORED
+    return entry.make.__module__ == registry.STORED
 
 
 def stand_in(stored: Iterable[Mapping[str, Any]]) -> None:
-    """Register what a run's manifest remembers, so that the run can be read; a name that is known stays what it is."""
-    for one in stored:
-        if one["name"] not in registry.entries(one["kind"]):
-            registry.put(Entry(one["kind"], one["name"], _absent(one), one["summary"], dict(one["facts"])))
+    """Register what a run's manifest remembers, so that the run can be read; a name that is known stays what it is.
+
+    Raises InputError for what `records` has not written.
+    """
+    try:
+        for one in stored:
+            if one["name"] not in registry.entries(one["kind"]):
+                registry.put(Entry(one["kind"], one["name"], _absent(one), str(one["summary"]), dict(one["facts"])))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"manifest.json: its entry 'plugins' is not what ragft writes ({said(error)}). Run the study again.") from error
 
 
 def _absent(one: Mapping[str, Any]) -> Callable[..., Any]:
@@ -131,7 +135,7 @@ def _absent(one: Mapping[str, Any]) -> Callable[..., Any]:
     def make(*_: Any, **__: Any) -> Any:
         raise InputError(f"{one['kind']} '{one['name']}' is a plugin that is not loaded. Name its file under plugins in study.yaml.")
 
-    make.__module__ = STORED
+    make.__module__ = registry.STORED
     make.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in one["options"]]
     )

@@ -55,14 +55,15 @@ class Entry:
 
 _entries: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
 _loaded: set[str] = set()
-PLUGIN = "ragft_plugin_"  # how the modules of a study's plugins begin: those of another study may have the same names
+PLUGIN = "ragft_plugin_"  # how the modules of a study's plugins begin
+STORED = f"{PLUGIN}of_a_run"  # the module of what stands in for a plugin that is not loaded
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _register(kind: str, name: str, summary: str, **facts: Any) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         known = _entries[kind].get(name)
-        if known is not None and known.make.__module__ != function.__module__ and not (_is_plugin(known.make) and _is_plugin(function)):
+        if known is not None and known.make.__module__ != function.__module__ and not _may_take(known.make.__module__, function.__module__):
             raise InputError(f"{kind} '{name}' is registered twice: in {known.make.__module__} and {function.__module__}")
         put(Entry(kind, name, function, summary, facts))
         return function
@@ -70,8 +71,9 @@ def _register(kind: str, name: str, summary: str, **facts: Any) -> Callable[[F],
     return decorate
 
 
-def _is_plugin(function: Callable[..., Any]) -> bool:
-    return function.__module__.startswith(PLUGIN)
+def _may_take(known: str, module: str) -> bool:
+    """Whether a module may take the name of another's: of one that only stands in, and a study's plugin that of another study's."""
+    return known == STORED or (known.startswith(PLUGIN) and module.startswith(PLUGIN))
 
 
 def put(entry: Entry) -> None:

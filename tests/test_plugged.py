@@ -193,6 +193,29 @@ def test_what_stands_in_for_one_run_does_not_get_into_anothers_scores(run, tmp_p
         registry.lookup("metric", "has_letter").make(None, None)
 
 
+def test_a_name_that_only_stands_in_is_free_for_the_plugin_itself(run):
+    forget()
+    load_result(run)
+    load_study(run.folder / "study.yaml")
+
+    @registry.metric("has_letter", "defined in a notebook's cell")
+    def has_letter(answer, gold):
+        return 1.0
+
+    assert registry.lookup("metric", "has_letter").make is has_letter
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [[{"kind": "metric"}], [{"kind": "none", "name": "x"}], ["x"], 3, [{"kind": "metric", "name": "x", "summary": "", "facts": 1, "options": []}]],
+)
+def test_a_manifest_that_was_edited_is_said(run, entry):
+    path = run.folder / "manifest.json"
+    write_json(path, {**read_json(path), "plugins": entry})
+    with pytest.raises(InputError, match="its entry 'plugins' is not what ragft writes"):
+        load_study(run.folder / "study.yaml")
+
+
 def test_a_metric_that_was_rewritten_after_answers_were_seen_is_said(run, tmp_path):
     study = Study.model_validate(load_study(run.folder / "study.yaml").model_dump(), context=READING)
     manifest = read_json(run.folder / "manifest.json")
