@@ -1,6 +1,6 @@
 """A corpus of your own, from wherever it is kept: documents and questions as DataFrames, or as plain lists of dicts.
 
-python examples/custom_corpus.py my-tickets          # seconds; then: ragft run my-tickets
+python examples/custom_corpus.py my-tickets          # seconds; two documents and three questions, where a study needs many
 """
 
 import sys
