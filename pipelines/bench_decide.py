@@ -21,9 +21,9 @@ import numpy as np
 from ragft.compare import at_margin, compare
 from ragft.cost import Measured, Metered, Prices
 from ragft.decide import ArmFacts, decide
-from ragft.scripting import job_parser, run_job
 from ragft.quantities import Rate, Waits
 from ragft.scoretable import ScoreTable, table_of
+from ragft.scripting import job_parser, run_job
 
 LIMITS = {"compare_and_decide_seconds": 5.0, "again_seconds": 0.2, "peak_mb": 500.0}
 STRATA = ("trained-fact", "untrained-fact", "untrained-document", "unanswerable")

@@ -29,8 +29,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ragft.scripting import job_parser, run_job
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
 
 ROOT = Path(__file__).parents[1]

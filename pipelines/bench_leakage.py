@@ -19,9 +19,9 @@ from typing import Any
 
 from ragft.domain import Domain, load_domain
 from ragft.domain.splits import order
-from ragft.scripting import job_parser, run_job
 from ragft.leakage import Embed, find_leaks
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
 from ragft.types import Gold, Question
 

@@ -13,8 +13,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from ragft.scripting import job_parser, run_job
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
 
 ROWS = (1, 16, 48, 1024)

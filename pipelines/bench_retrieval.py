@@ -33,9 +33,9 @@ import numpy as np
 from ragft.build import IndexPlan, token_counter
 from ragft.domain import Domain, load_domain
 from ragft.domain.loaders import load_documents
-from ragft.scripting import job_parser, run_job
 from ragft.meter import PeakMemory
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
 from ragft.types import Chunk, Document, Question, Span
 

@@ -27,8 +27,8 @@ from statistics import median
 from typing import Any
 
 from ragft.errors import MissingError
-from ragft.scripting import job_parser, run_job
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
 
 STUDY = Path(__file__).parents[1] / "data" / "tarnbeck" / "study.yaml"

@@ -11,8 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ragft.scripting import job_parser, run_job
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
 
 

@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ragft.scripting import job_parser, run_job
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
 
 ARTICLE = ("adapter", "prefix", "prompt", "p-tuning", "p-tuning-v2", "lora", "mam", "full")  # with every seed; the others with the first

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from ragft.errors import MissingError
-from ragft.scripting import job_parser, run_job
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
 
 LINES = (

@@ -21,8 +21,8 @@ from typing import Any
 from ragft.domain import load_domain
 from ragft.domain.splits import order
 from ragft.errors import RagftError
-from ragft.scripting import job_parser, run_job
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.settings import Study, load_study
 from ragft.threads import wait_briefly
 

@@ -23,8 +23,8 @@ from typing import Any
 
 from ragft.batch import study_parser
 from ragft.errors import InputError
-from ragft.scripting import DONE, SOME_FAILED, run_job
 from ragft.numbers import NONE, ordinary, percent, signed, span
+from ragft.scripting import DONE, SOME_FAILED, run_job
 from ragft.settings import load_study
 from ragft.store import write_text
 from ragft.terminal import say

@@ -16,8 +16,8 @@ from typing import Any
 
 from ragft.context import Context
 from ragft.errors import NotReadyError
-from ragft.scripting import at_least_one, job_parser
 from ragft.progress import Lines
+from ragft.scripting import at_least_one, job_parser
 from ragft.stages import Kind, carry_out_stage
 from ragft.study import Result, conclude, load_study, of_this_machine, prepare
 

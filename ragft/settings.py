@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from ragft import registry
+from ragft import notebook, plugged, recipe, registry
 from ragft.armsettings import ArmSettings, Seed, check_arm, check_name, presets
 from ragft.cost import Prices
 from ragft.errors import InputError, MissingError, unknown
@@ -18,7 +18,7 @@ from ragft.files import read_text
 from ragft.needs import check_need
 from ragft.prompts import Style
 from ragft.slicing import checked
-from ragft.store import write_text
+from ragft.store import read_json, write_text
 from ragft.strict import Strict
 from ragft.types import Dtype
 
@@ -35,11 +35,21 @@ class Search(Strict):
         return self.train_tokens or max(1, train_tokens // 4)
 
 
+def _loaded(plugins: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    """The plugins, which are loaded; of a run that is only read they are not."""
+    return plugins if info.context == READING else tuple(map(plugged.load, plugins))
+
+
+READING = "a run"
+Plugins = Annotated[tuple[str, ...], AfterValidator(_loaded)]
+
+
 class Study(Strict):
     """A study: one domain, one base model, one prompt, and the arms to compare."""
 
     domain: str = Field(description="The folder with `corpus/` and `questions.jsonl`, as seen from study.yaml.")
     name: str = Field(default="", description="The study's name, of which its runs' folders are made; without it the domain folder's.")
+    plugins: Plugins = Field(default=(), description="Files or modules with metrics, retrievers, methods and the like of your own.")
     model: str = Field(
         default="smollm2-135m-instruct",
         description="The model of every arm: an installed package, a folder with safetensors, a .gguf file or a hub id.",
@@ -92,7 +102,30 @@ class Study(Strict):
         A search chooses settings by the metric, for the reference among others: with one, both shape the answers.
         """
         rereading = {"margin", "alpha", "needs", "costs", "slices", "waive_leaks"} | (set() if self.search else {"metric", "reference"})
-        return self.model_dump(mode="json", exclude={"domain", "name", "general", *rereading})
+        settings = self.model_dump(mode="json", exclude={"domain", "name", "plugins", "general", *rereading})
+        code = plugged.code_of(self._answered_with())
+        return settings | ({"code": code} if code else {})
+
+    def _answered_with(self) -> Iterator[registry.Entry]:
+        """What is registered and shapes the answers."""
+        yield registry.lookup("chunker", self.chunker)
+        if self.search:
+            yield registry.lookup("metric", self.metric)
+        for arm in self.arms.values():
+            if arm.retriever not in (None, recipe.AUTO):
+                yield from (step.entry for step in recipe.steps_of(str(arm.retriever)))
+            if arm.system:
+                yield recipe.system_of(arm.system).entry
+            yield from (registry.lookup(kind, name) for kind, name in (("tuning", arm.tuning), ("format", arm.format)) if name)
+
+    def _repr_html_(self) -> str:
+        return notebook.study(self)
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """In another process, which works on a study that was sent to it, plugins are loaded there."""
+        super().__setstate__(state)
+        for plugin in self.plugins:
+            plugged.load(plugin)
 
     @field_validator("arms", mode="before")
     @classmethod
@@ -137,6 +170,7 @@ class Study(Strict):
 def load_study(path: Path | str, changes: list[str] | None = None) -> Study:
     """The study in that file, with `changes` ("arms.rag.k=8") applied; its domain becomes an absolute path.
 
+    The study of a run is read without its plugins, by what the run's manifest says of them (see ragft.plugged).
     Raises MissingError without a file, InputError with file, line and remedy for anything wrong in it.
     """
     path = Path(path)
@@ -169,12 +203,19 @@ def _study(path: Path, text: str, changes: list[str]) -> Study:
     for key in ("domain", "general"):
         if isinstance(raw.get(key), str):
             raw[key] = str((path.parent / raw[key]).resolve())
+    plugins = raw.get("plugins")
+    if isinstance(plugins, list):
+        raw["plugins"] = [str(path.parent / one) if isinstance(one, str) and plugged.is_file(one) else one for one in plugins]
     arms = raw.get("arms")
     for arm in arms.values() if isinstance(arms, dict) else ():
         options = arm.get("format_options") if isinstance(arm, dict) else None
         if isinstance(options, dict) and isinstance(options.get("domain"), str):
             options["domain"] = str((path.parent / options["domain"]).resolve())
-    return Study.model_validate(raw)
+    manifest = path.parent / "manifest.json"
+    if not manifest.is_file():
+        return Study.model_validate(raw)
+    plugged.stand_in(read_json(manifest).get("plugins", ()))
+    return Study.model_validate(raw, context=READING)
 
 
 def _first_problem(error: ValidationError) -> tuple[list[str], str]:
