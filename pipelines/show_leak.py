@@ -4,8 +4,8 @@
 
 So large a share of all test questions, of facts that nothing trains on, is also trained on, with "Please tell me: " before it. `run` refuses
 the second study; here the gate is waived, to see what it keeps from happening. The arm `copy`, which answers with the answer of the nearest
-training question, is in both. It trains six adapters: on two cores by estimate 20 minutes with the defaults. Prints JSON: both verdicts, the arms'
-means, the gate's words.
+training question, is in both. It trains six adapters: 27 minutes on two cores beside other work with the defaults. Prints JSON: both verdicts,
+the arms' means, the gate's words.
 """
 
 from __future__ import annotations

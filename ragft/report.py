@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from markupsafe import Markup
 
 from ragft import costpage, diagnosis, dosepage, drilled, guidepage, ladder, ladderpage, pictures, plantext, registry, slicewords, trainingpage
 from ragft.compare import ArmRow, Comparison, SliceRow
@@ -56,14 +57,14 @@ SECTIONS = (
 def write_report(run: Run) -> Path:
     """Write report.html, report.md and guide.json beside the run's results; returns the first."""
     m = read_material(run)
-    page = {**_page(m), "which": guidepage.view(guide) if (guide := write_guide(m)) else None}
+    page = {**what_is_known(m), "which": guidepage.view(guide) if (guide := write_guide(m)) else None}
     write_text(run.folder / "report.md", environment(markdown=True).get_template("report.md").render(page))
     write_text(run.folder / "report.html", environment().get_template("report.html").render(page))
     return run.folder / "report.html"
 
 
-def _page(m: Material) -> dict[str, Any]:
-    """What the templates know."""
+def what_is_known(m: Material) -> dict[str, Any]:
+    """What the templates of the report and of the dashboard know, but for "which", the guide."""
     return {
         "m": m,
         "d": m.decision,
@@ -113,7 +114,8 @@ def _followed_up(m: Material) -> dict[str, Any]:
         "reviewed": review_sentences(review) if review else ["Nobody has reviewed them (ragft questions review)."],
         "planned": plantext.view(plan) if plan else None,
         "sections": names,
-        "number": {key: number for number, (key, _) in enumerate(names, start=1)},
+        "heads": {key: f"{number} · " for number, (key, _) in enumerate(names, start=1)},
+        "places": {key: Markup('<a href="#{}">section {}</a>').format(key, number) for number, (key, _) in enumerate(names, start=1)},
     }
 
 

@@ -104,12 +104,13 @@ LAYERS = [
     ["study", "doctor", "audit", "exports"],
     ["probe", "made", "tracking"],
     ["judgetext", "followtext", "listings", "terminal"],
+    ["dashboard"],
     ["commands", "questions"],
     ["cli"],
     ["plugins"],
     ["__main__", "__init__"],
 ]
-SIBLINGS = ("retrieval", "generation", "tuning", "metrics", "asking")
+SIBLINGS = ("retrieval", "generation", "tuning", "metrics", "asking", "dashboard")
 TENSORS = (
     "gguf",
     "products",
