@@ -56,6 +56,9 @@ class Verdict(NamedTuple):
         """A chart: "arms", each with its interval, or "differences" from the reference. Raises InputError for another name."""
         return pictures.plot(self.comparison, self.decision.recommend, what)
 
+    def __repr__(self) -> str:
+        return f"Verdict({self.decision.verdict}, {self.decision.recommend})"
+
     def _repr_html_(self) -> str:
         return notebook.verdict(self.comparison, self.decision)
 

@@ -42,6 +42,7 @@ def test_a_runs_table_gives_the_runs_verdict(result):
     assert found.decision.because == result.decision.because
     assert found.comparison.challengers == result.comparison.challengers
     comparison, decision = found
+    assert repr(found) == f"Verdict({decision.verdict}, {decision.recommend})"
     assert (comparison, decision) == (found.comparison, found.decision)
     assert compare_scores(result.score_table(), metric_name="match") == comparison
 
