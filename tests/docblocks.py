@@ -22,7 +22,11 @@ SHOWN = ("text",)  # what a command prints; checked where CHECKED says so
 CHECKED = ("docs/tutorial.md",)  # pages whose `text` blocks are what the command before them prints, whatever the model
 
 # Pages with shell scripts or workflows as wholes, whose every block has a test of its own.
-OWN_TESTS = {"docs/batch.md": "tests/test_batch_docs.py"}
+OWN_TESTS = {
+    "docs/batch.md": "tests/test_batch_docs.py",
+    "docs/python.md": "tests/test_python_docs.py",
+    "docs/plugins.md": "tests/test_python_docs.py",
+}
 # Commands of ragft that are only parsed, by how they begin.
 ONLY_PARSED = {
     "ragft validate": "a minute at least, hours for the page; `make test` runs `ragft validate --quick`",
