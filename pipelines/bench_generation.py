@@ -20,9 +20,8 @@ of processor seconds, which other programs on the machine disturb less. Prints J
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -30,29 +29,28 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from matrix_rate import Rate, Timed, matrix_rate, timed, useful_flops
-
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
 
 ROOT = Path(__file__).parents[1]
 CHUNK_TOKENS, CONTEXT_TOKENS, MAX_NEW_TOKENS = 80, 160, 32  # the quick study's
 BATCH_SIZES = (8, 16, 32)  # of transformers.generate; the best is taken
 OWN_BATCH_SIZES = (16, 32, 64)  # of ragft's, to see what they change
+RATE_ROWS = 1024  # of the products whose rate is measured
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> int:
+    parser = job_parser(__doc__)
     parser.add_argument("--questions", type=int, default=48)
     parser.add_argument("--score-questions", type=int, default=96)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--profile", action="store_true", help="also say where the time goes")
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     keep_private()
     wait_briefly()
-    found = bench(arguments.model, arguments.questions, arguments.repeat, arguments.score_questions, arguments.profile)
-    print(json.dumps(found, indent=1))
+    return run_job("bench_generation", lambda: bench(given.model, given.questions, given.repeat, given.score_questions, given.profile))
 
 
 @dataclass
@@ -212,6 +210,21 @@ def rendered(sides: Sides, batch) -> list[str]:
     return [render(prompt, sides.tokenizer) for prompt in batch.prompts]
 
 
+@dataclass(frozen=True)
+class Timed:
+    """What some work gave, and what it took; waiting threads sleep, so that `cpu` counts work and not other programs."""
+
+    done: Any
+    seconds: float
+    cpu: float
+
+
+def timed(work: Callable[[], Any]) -> Timed:
+    began, cpu = time.perf_counter(), time.process_time()
+    done = work()
+    return Timed(done, time.perf_counter() - began, time.process_time() - cpu)
+
+
 KINDS = {"products": ("addmm", "aten::mm", "bmm", "mkldnn", "linear"), "attention": ("attention",)}  # parts of operations' names
 
 
@@ -228,6 +241,52 @@ def profile(work: Callable[[], Any]) -> dict[str, float]:
         shares[kind] += row.self_cpu_time_total
         total += row.self_cpu_time_total
     return {kind: value / total for kind, value in shares.items()}
+
+
+# ── products ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def layers_and_head(model) -> tuple[list, Any]:
+    """The weights of all layers, and of the projection on the vocabulary."""
+    from ragft.products import linear_layers, weight_of
+
+    head = model.get_output_embeddings()
+    return [weight_of(layer) for layer in linear_layers(model) if layer is not head], weight_of(head)
+
+
+def useful_flops(model, prompt_tokens: int, answer_tokens: int) -> float:
+    """Every token goes once through the layers, every token of an answer came once out of the vocabulary. Attention is not counted."""
+    layers, head = layers_and_head(model)
+    return 2.0 * sum(w.numel() for w in layers) * (prompt_tokens + answer_tokens) + 2.0 * head.numel() * answer_tokens
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Float32 operations."""
+
+    a_second: float
+    a_cpu_second: float
+
+
+def matrix_rate(model) -> Rate:
+    """How fast products with the layers' weights are, by torch's own way or by oneDNN, whichever is faster."""
+    import torch
+    from torch.nn.functional import linear
+
+    from ragft.products import product
+
+    layers, _ = layers_and_head(model)
+    inputs = {w.shape[1]: torch.randn(RATE_ROWS, w.shape[1]) for w in layers}
+
+    def through(way: Callable) -> list[float]:
+        """Once through all layers; the operations of each."""
+        for weight in layers:
+            way(inputs[weight.shape[1]], weight, None)
+        return [2.0 * RATE_ROWS * weight.numel() for weight in layers]
+
+    runs = [timed(lambda way=way: through(way)) for way in (linear, product)]
+    rates = [Rate(sum(run.done) / run.seconds, sum(run.done) / run.cpu) for run in runs]
+    return max(rates, key=lambda rate: rate.a_cpu_second)
 
 
 # ── int8 ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -269,4 +328,4 @@ def int8(domain, folder: Path, batch_size: int, number: int, repeat: int) -> dic
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -17,13 +17,12 @@ the repeats. Prints JSON:
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
 import random
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,38 +30,40 @@ from statistics import quantiles
 from typing import Any
 
 import numpy as np
-from made_corpora import clustered, made_chunks, made_pdf, text, unit_middles
 
 from ragft.build import IndexPlan, token_counter
 from ragft.domain import Domain, load_domain
 from ragft.domain.loaders import load_documents
+from ragft.errors import MissingError
 from ragft.meter import PeakMemory
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
-from ragft.types import Chunk, Document, Question
+from ragft.types import Chunk, Document, Question, Span
 
 ROOT = Path(__file__).parents[1]
 K, CHUNK_TOKENS = 4, 80
 CHANGED = 0.05
 OTHER_SIDES = {"index": "langchain_community", "bm25": "rank_bm25"}
+DIMENSIONS = 384
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> int:
+    parser = job_parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="some of the parts (default: all)")
     parser.add_argument("--repeat", type=int, default=3)
-    arguments = parser.parse_args()
-    check_installed(arguments.only)
+    given = parser.parse_args(arguments)
     keep_private()
     wait_briefly()
-    print(json.dumps({name: PARTS[name](arguments.repeat) for name in arguments.only}, indent=1))
+    return run_job("bench_retrieval", lambda: measured(given.only, given.repeat))
 
 
-def check_installed(parts: Iterable[str]) -> None:
-    """Raise SystemExit where something that a part compares with is lacking."""
+def measured(parts: Sequence[str], repeat: int) -> dict[str, Any]:
+    """What each part found. Raises MissingError where something that one compares with is not installed."""
     for part, package in OTHER_SIDES.items():
         if part in parts and find_spec(package) is None:
-            raise SystemExit(f'Part {part} compares with {package}, which is not installed: pip install -e ".[bench]", or name other parts: --only')
+            raise MissingError(f'part {part} compares with {package}, which is not installed: pip install -e ".[bench]", or name other parts: --only')
+    return {name: PARTS[name](repeat) for name in parts}
 
 
 def best(repeat: int, *works: Callable[[], Any]) -> list[float]:
@@ -196,7 +197,34 @@ def bm25(repeat: int, chunks: int = 20_000, questions: int = 200) -> dict[str, A
     }
 
 
+def text(rng: random.Random, length: int, vocabulary: int = 30_000) -> str:
+    """Words with the frequencies of a language (Zipf): the one of rank r about 1/r as often as the first."""
+    return " ".join(f"w{int(vocabulary ** rng.random())}" for _ in range(length))
+
+
+def made_chunks(number: int) -> list[Chunk]:
+    """A hundred words each."""
+    rng = random.Random(0)
+    return [Chunk(f"d{n}:0-9", Span(f"d{n}", 0, 9), text(rng, 100), f"Document {n}") for n in range(number)]
+
+
 # ── many vectors ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def clustered(number: int, seed: int, middles: np.ndarray) -> np.ndarray:
+    """Unit vectors around these middles, as far from their own as about half a radian."""
+    rng = np.random.default_rng(seed)
+    made = np.empty((number, middles.shape[1]), dtype=np.float32)
+    for first in range(0, number, 50_000):  # in parts: the random numbers come in double precision
+        part = made[first : first + 50_000]
+        part[:] = middles[rng.integers(len(middles), size=len(part))] + rng.normal(scale=0.5 / middles.shape[1] ** 0.5, size=part.shape)
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
+    return made
+
+
+def unit_middles(number: int, dimensions: int = DIMENSIONS) -> np.ndarray:
+    made = np.random.default_rng(9).normal(size=(number, dimensions)).astype(np.float32)
+    return made / np.linalg.norm(made, axis=1, keepdims=True)
 
 
 def vectors(repeat: int, number: int = 1_000_000, questions: int = 500) -> dict[str, Any]:
@@ -276,7 +304,31 @@ def pdf(repeat: int, pages: int = 3000, pages_per_file: int = 100) -> dict[str, 
     }
 
 
+def made_pdf(pages: int, seed: int) -> bytes:
+    """A PDF with a text layer: a catalogue, a font, and for each page the page and its text."""
+    rng = random.Random(seed)
+    kids = " ".join(f"{4 + 2 * page} 0 R" for page in range(pages))
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {pages} >>".encode(),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
+    for page in range(pages):
+        lines = " ".join(f"({text(rng, 10)}) Tj 0 -14 Td" for _ in range(50))
+        stream = f"BT /F1 10 Tf 40 780 Td {lines} ET".encode()
+        box = f"/MediaBox [0 0 595 842] /Contents {5 + 2 * page} 0 R /Resources << /Font << /F1 3 0 R >> >>"
+        objects += [f"<< /Type /Page /Parent 2 0 R {box} >>".encode(), b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream)]
+    out, places = bytearray(b"%PDF-1.4\n"), []
+    for number, body in enumerate(objects, start=1):
+        places.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    size = len(objects) + 1
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    end = b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF" % (size, len(out))
+    return bytes(out) + b"xref\n0 %d\n0000000000 65535 f \n" % size + table + end
+
+
 PARTS: dict[str, Callable[[int], dict[str, Any]]] = {"index": index, "bm25": bm25, "vectors": vectors, "open": opening, "pdf": pdf}
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -185,7 +185,19 @@ def validate(
         raise typer.Exit(1)
 
 
+def dashboard(
+    runs: RunsOption = Path("runs"),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where it listens.")] = 8501,
+    address: Annotated[str, typer.Option(help="Of the network interface; whoever reaches it can read every run and start studies.")] = "localhost",
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in the browser.")] = True,
+) -> None:
+    """Look at runs in the browser: the verdict, what-if, every question, and new studies."""
+    from ragft.dashboard.launch import launch
+
+    launch(runs, port, address, browser)
+
+
 def add_to(app: typer.Typer) -> None:
     """Register them."""
-    for command in (plan, decide, drill, risks, judge, validate):
+    for command in (plan, decide, drill, risks, judge, validate, dashboard):
         app.command()(command)

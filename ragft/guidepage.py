@@ -20,7 +20,7 @@ from ragft.errors import MissingError
 from ragft.guide import Chosen, Guide, Untuned, read_guide
 from ragft.layerfigure import layer_figure
 from ragft.numbers import NONE, count, percent, seconds
-from ragft.pages import TEMPLATES, environment
+from ragft.pages import chart_css, environment
 from ragft.peftcharts import Mark, Spot, Strip
 from ragft.robustness import RobustnessRow, Variant
 from ragft.store import Run, read_json, write_text
@@ -203,18 +203,12 @@ def shift_chart(guide: Guide) -> Markup:
 
 def figures(guide: Guide) -> dict[str, tuple[str, str]]:
     """File name -> (caption, SVG file's text)."""
-    css = chart_css((TEMPLATES / "report.css").read_text(encoding="utf-8"))
+    css = chart_css()
     drawn = {"methods": ("Where each method acts in a transformer, by the unified view", layer_figure(guide.methods)), **charts_of(guide)}
     shift = shift_chart(guide)
     if shift:
         drawn["shift"] = ("How far each adapter moves the hidden states, layer by layer; each row by its own largest", shift)
     return {f"{name}.svg": (caption, peftcharts.standalone(chart, css)) for name, (caption, chart) in drawn.items()}
-
-
-def chart_css(css: str) -> str:
-    """What a chart needs of the report's style: the colours of both themes, and the rules for charts."""
-    colours, rules = css.split("* { box-sizing", 1)
-    return colours + "\n".join(line for line in rules.splitlines() if line.startswith(".chart"))
 
 
 # ── docs/peft.md ─────────────────────────────────────────────────────────────────────────────────────────────────────

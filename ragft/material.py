@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ragft import ladder, scoring
@@ -66,24 +67,37 @@ class Arm:
 
 @dataclass(frozen=True)
 class Material:
-    """A finished run, read. `frame` is that of scoring.scores_frame with the columns of ladder.with_texts."""
+    """A finished run, read. What is said of single questions is read when asked for: of a large run that takes seconds."""
 
     run: Run
     study: Study
     manifest: Mapping[str, Any]
     comparison: Comparison
     decision: Decision
-    questions: Mapping[str, str]  # id -> text
-    golds: tuple[Gold, ...]
-    frame: pd.DataFrame
     arms: tuple[Arm, ...]
     searched: Searched | None  # how the settings were chosen, where the study searches them
     measures: Mapping[str, Measures]  # by the adapter folder's name, and "base"; empty where nothing was measured
 
+    @cached_property
+    def questions(self) -> Mapping[str, str]:
+        """Id -> text."""
+        return {question.id: question.text for question in read_jsonl_as(Question, self.run.folder / "questions.jsonl")}
+
+    @cached_property
+    def golds(self) -> tuple[Gold, ...]:
+        """In the order of the held-out set."""
+        return tuple(scoring.read_gold(self.run))
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The frame of scoring.scores_frame with the columns of ladder.with_texts."""
+        texts = {place: {key: answer.text for key, answer in _answers(self.run, *place).items()} for place in scoring.finished(self.run)}
+        return ladder.with_texts(scoring.scores_frame(self.run), texts, self.golds, self.comparison.metric, self.base)
+
     @property
     def base(self) -> str | None:
         """The arm that is neither tuned nor shown passages; None: there is none."""
-        return _base(self.arms)
+        return next((arm.name for arm in self.arms if not arm.retriever and not arm.tuning and not arm.system), None)
 
     def arm(self, name: str) -> Arm:
         return next(arm for arm in self.arms if arm.name == name)
@@ -100,27 +114,18 @@ def _answers(run: Run, arm: str, seed: int) -> dict[str, Answer]:
 def read_material(run: Run) -> Material:
     """Raises MissingError when the run has not come to a verdict."""
     study = load_study(run.folder / "study.yaml")
-    finished, golds = scoring.finished(run), tuple(scoring.read_gold(run))
-    comparison = read_record(Comparison, run.folder / "comparison.json")
+    finished = scoring.finished(run)
     arms = tuple(_read_arm(run, study, name, tuple(s for a, s in finished if a == name)) for name in dict.fromkeys(a for a, _ in finished))
-    texts = {place: {key: answer.text for key, answer in _answers(run, *place).items()} for place in finished}
     return Material(
         run=run,
         study=study,
         manifest=read_json(run.folder / "manifest.json"),
-        comparison=comparison,
+        comparison=read_record(Comparison, run.folder / "comparison.json"),
         decision=read_record(Decision, run.folder / "decision.json"),
-        questions={q.id: q.text for q in read_jsonl_as(Question, run.folder / "questions.jsonl")},
-        golds=golds,
-        frame=ladder.with_texts(scoring.scores_frame(run), texts, golds, comparison.metric, _base(arms)),
         searched=read_searched(run),
         arms=arms,
         measures=read_measures(run.folder),
     )
-
-
-def _base(arms: Sequence[Arm]) -> str | None:
-    return next((arm.name for arm in arms if not arm.retriever and not arm.tuning and not arm.system), None)
 
 
 def _read_arm(run: Run, study: Study, name: str, seeds: tuple[int, ...]) -> Arm:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from ragft import manifest, protocol, recipe, scoring
+from ragft import manifest, plugged, protocol, recipe, scoring
 from ragft.compare import Comparison, at_margin, compare
 from ragft.context import Context, with_limit
 from ragft.cost import Prices
@@ -21,68 +21,75 @@ from ragft.domain import load_domain
 from ragft.errors import MismatchError, MissingError
 from ragft.facts import arm_facts
 from ragft.files import check_writable
-from ragft.gate import gate_warnings, pass_gate
+from ragft.gate import gate_warnings
 from ragft.labelrate import LabelDoubt
 from ragft.models import find_model, is_hub_id
-from ragft.placement import several_gpus, side_by_side
-from ragft.plan import make_plan
 from ragft.privacy import keep_private
-from ragft.progress import Silent, Watcher
+from ragft.progress import Silent, Watcher, fitting
 from ragft.readiness import check_study
 from ragft.record import check_record, write_record
 from ragft.report import write_report
+from ragft.result import Result, load_result
 from ragft.review import label_doubt
 from ragft.search import search
 from ragft.settings import Study, load_study, save_study
-from ragft.store import Run, find_run, fingerprint, open_run, pretty_json, read_json, read_record, write_json, write_jsonl
+from ragft.stages import KINDS, Executor, begin, of_this_machine, one_after_another, units_of
+from ragft.store import Run, fingerprint, open_run, pretty_json, read_json, read_record, write_json
 from ragft.threads import wait_briefly
-from ragft.units import Unit, plan_units
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["Decider", "Result", "Study", "compare_run", "decide_run", "load_result", "load_study", "report_run", "run", "score_run"]
+__all__ = [
+    "Decider",
+    "Result",
+    "Study",
+    "compare_run",
+    "decide_run",
+    "load_result",
+    "load_study",
+    "of_this_machine",
+    "report_run",
+    "run",
+    "score_run",
+]
 
 T = TypeVar("T")
-Executor = Callable[[list[Unit], Watcher], None]
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished study. `scores` is read when asked for: one row per arm, seed and question."""
-
-    run: Run
-    decision: Decision
-    comparison: Comparison
-
-    @property
-    def scores(self) -> pd.DataFrame:
-        return scoring.scores_frame(self.run)
 
 
 def run(study: Study, runs: Path | str = "runs", watcher: Watcher | None = None, executor: Executor | None = None) -> Result:
     """Run the study to its verdict, or go on where a stopped run of the same inputs left off.
 
-    Raises InputError or MissingError before anything slow when something is wrong, BusyError when another process
-    runs the same study.
+    Without a `watcher`, a notebook shows a bar and a terminal a line of progress; nothing is shown elsewhere, or with Silent().
+    Raises InputError or MissingError before anything slow when something is wrong, BusyError when another process runs the same study.
     """
-    return carry_out(prepare(study, Path(runs)), watcher, executor)
+    return carry_out(prepare(study, Path(runs)), watcher or fitting(), executor)
 
 
 def carry_out(context: Context, watcher: Watcher | None = None, executor: Executor | None = None) -> Result:
     """Run what was prepared. Raises BusyError when another process runs the same study, InputError where held-out questions leak into training."""
     with context.run.locked():
-        context.run.sweep()
-        pass_gate(context)
-        start(context)
-        context = search(context, watcher or Silent())
-        (executor or one_after_another)(plan_units(context), watcher or Silent())
-        score_run(context.run)
-        compare_run(context.run)
-        decide_run(context.run)
-        manifest.finish(context.run)
-        report_run(context.run)
+        settled = begin(context, watcher or Silent())
+        (executor or one_after_another)(units_of(settled, KINDS), watcher or Silent())
+        _conclude(context.run)
     return load_result(context.run)
+
+
+def conclude(context: Context) -> Result:
+    """Score, compare, decide and report a run whose units were carried out stage by stage (stages.py).
+
+    Raises BusyError when another process holds the run, NotReadyError where a unit is not done.
+    """
+    with context.run.locked():
+        units_of(begin(context, Silent(), ()), ())
+        _conclude(context.run)
+    return load_result(context.run)
+
+
+def _conclude(run: Run) -> None:
+    """From all answers to the verdict and its report."""
+    score_run(run)
+    compare_run(run)
+    decide_run(run)
+    manifest.finish(run)
+    report_run(run)
 
 
 def follow_up(study: Study, runs: Path, work: Callable[[Context], T], watcher: Watcher) -> T:
@@ -91,8 +98,7 @@ def follow_up(study: Study, runs: Path, work: Callable[[Context], T], watcher: W
     Raises MissingError where the study has not been run to its end, with these settings.
     """
     context = prepare(study, runs)
-    path = context.run.folder / "manifest.json"
-    if not path.is_file() or read_json(path)["status"] != "finished":
+    if not manifest.is_finished(context.run):
         raise MissingError(f"{context.run.folder}: this study has not been run to its end with these settings. First: ragft run {study.domain}")
     with context.run.locked():
         settled = search(context, watcher)
@@ -110,7 +116,7 @@ def prepare(study: Study, runs: Path) -> Context:
     wait_briefly()
     keep_private(hub=any(is_hub_id(name) for name in (study.model, study.embedder, study.reranker) if name))
     domain = load_domain(study.domain)
-    study = study.model_copy(update={"name": study.name or domain.name})
+    study = study.model_copy(update={"name": study.name or domain.name, "domain": str(Path(study.domain).resolve())})
     wanted = {need for arm in study.arms.values() if arm.retriever for need in recipe.needs(arm.retriever)}
     # the embedder first: a wrong one is said before a model is converted or fetched
     embedder = find_model(study.embedder, "embedder") if study.embedder and "embedder" in wanted else None
@@ -123,45 +129,16 @@ def prepare(study: Study, runs: Path) -> Context:
     return with_limit(context)
 
 
-def start(context: Context) -> None:
-    """Write what the run is about: the resolved study, where everything came from, the held-out set."""
-    test = context.domain.split("test")
-    save_study(context.study, context.run.folder / "study.yaml")
-    write_jsonl(context.run.folder / "questions.jsonl", [question for question, _ in test])
-    write_jsonl(context.run.folder / "gold.jsonl", [gold for _, gold in test])
-    if not (context.run.folder / "plan.json").is_file():  # what was said beforehand stays as it was said
-        write_json(context.run.folder / "plan.json", make_plan(context))
-    manifest.start(context)
-
-
-def of_this_machine() -> Executor:
-    """The executor that uses all GPUs of this machine; for programs whose main module can be imported (see ragft.placement)."""
-    devices = several_gpus()
-    if not devices:
-        return one_after_another
-
-    def execute(units: list[Unit], watcher: Watcher) -> None:
-        from ragft.serving import release
-
-        release()  # what a search left on the first of them
-        side_by_side(devices)(units, watcher)
-
-    return execute
-
-
-def one_after_another(units: list[Unit], watcher: Watcher) -> None:
-    """The executor of a single machine."""
-    for number, unit in enumerate(units, start=1):
-        with watcher.unit(unit.label, number, len(units)) as progress:
-            unit.work(progress)
-
-
 # ── the quick stages: seconds, from stored answers, at will ──────────────────────────────────────────────────────────
 
 
 def score_run(run: Run) -> None:
-    """answers.jsonl -> scores.jsonl, for every arm and seed."""
+    """answers.jsonl -> scores.jsonl, for every arm and seed. The study's plugins are loaded, for a metric may be among them."""
+    study = read_study(run)
+    for plugin in study.plugins:
+        plugged.load(plugin)
     scoring.score_run(run)
+    manifest.scored(run, protocol.metric_code(study))
 
 
 def compare_run(run: Run) -> Comparison:
@@ -262,9 +239,3 @@ def report_run(run: Run) -> Path:
 def read_study(run: Run) -> Study:
     """The run's resolved study."""
     return load_study(run.folder / "study.yaml")
-
-
-def load_result(folder: Run | Path | str) -> Result:
-    """A run's result as stored. Raises MissingError for a run that has not come to a verdict."""
-    found = folder if isinstance(folder, Run) else find_run(folder)
-    return Result(found, read_record(Decision, found.folder / "decision.json"), read_record(Comparison, found.folder / "comparison.json"))

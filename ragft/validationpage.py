@@ -11,9 +11,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 from ragft.charts import IntervalRow, axis, interval_chart
-from ragft.guidepage import chart_css
 from ragft.numbers import ordinary
-from ragft.pages import TEMPLATES
+from ragft.pages import chart_css
 from ragft.peftcharts import standalone
 from ragft.store import write_text
 from ragft.validate import limit
@@ -48,7 +47,7 @@ CAPTIONS = {
 
 def write_document(findings: Sequence[Finding], page: Path, command: str) -> None:
     """Write the page, its figures into the folder of the same name beside it. Raises InputError when the disk is full."""
-    css = chart_css((TEMPLATES / "report.css").read_text(encoding="utf-8"))
+    css = chart_css()
     for finding in findings:
         if finding.key in ROWS and finding.cells:
             write_text(page.with_suffix("") / f"{finding.key}.svg", standalone(figure(finding), css))

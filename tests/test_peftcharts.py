@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragft import peftcharts, registry
-from ragft.guidepage import POWERS, TIMES, chart_css, clock, powers
+from ragft.guidepage import POWERS, TIMES, clock, powers
 from ragft.layerfigure import COLUMNS, classes, columns_of, layer_figure
-from ragft.pages import TEMPLATES
+from ragft.pages import chart_css
 from ragft.peftcharts import APART, HEIGHT, WIDTHS, Mark, Name, Spot, Strip, log_axis, name_places, spread, standalone, strip_chart, tradeoff_chart
 from ragft.tunedrows import method_of
 
@@ -214,7 +214,7 @@ def test_text_never_becomes_markup():
 
 def test_a_chart_as_a_file_brings_its_style_and_size():
     chart = strip_chart([Strip("lora", (0.1, 0.2))], title="t", say=str)
-    css = chart_css((TEMPLATES / "report.css").read_text(encoding="utf-8"))
+    css = chart_css()
     root = parse(standalone(chart, css))
     assert root.attrib["width"] == "792" and root.attrib["role"] == "img" and root.attrib["viewBox"].startswith("-16 ")
     style = root.find(SVG + "style").text

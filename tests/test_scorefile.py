@@ -21,8 +21,8 @@ from ragft.compare import compare
 from ragft.cost import Prices, arm_cost
 from ragft.errors import InputError, MissingError
 from ragft.facts import arm_facts
-from ragft.scorecolumns import COLUMNS, NUMBERS, OF_ARM, OF_QUESTION, OF_ROW, REQUIRED
 from ragft.scorefile import decide_scores, read_scores, write_scores
+from ragft.scorerows import COLUMNS, NUMBERS, OF_ARM, OF_QUESTION, OF_ROW, REQUIRED
 from ragft.scoring import score_table
 from ragft.store import read_json, write_json
 from ragft.study import compare_run, decide_run, load_result, read_study
@@ -261,7 +261,7 @@ def test_mistakes_in_the_names_of_files(tmp_path):
     (tmp_path / "s.csv").write_text(PLAIN)
     (tmp_path / "s.xlsx").write_text(PLAIN)
     for paths, error, said in (
-        ([], InputError, "no file of scores was given"),
+        ([], InputError, "no file or frame of scores was given"),
         ([tmp_path / "none.csv"], MissingError, "no such file"),
         ([tmp_path], MissingError, "a folder; give the files in it"),
         ([tmp_path / "s.xlsx"], InputError, "unknown kind of file"),

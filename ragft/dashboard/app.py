@@ -1,0 +1,65 @@
+"""The frame of the dashboard: the pages, the choice of a run, and what every page has in common."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+from streamlit.navigation.page import Page
+
+from ragft.dashboard import arms, losses, verdict
+from ragft.dashboard.looks import plain, use_style
+from ragft.dashboard.runs import CHOSEN, RUNS, finished
+from ragft.errors import RagftError
+
+PAGES = {
+    "The answer": [
+        (verdict.show, "Verdict", "verdict", ":material/gavel:"),
+        (arms.show, "Arms", "arms", ":material/scatter_plot:"),
+        (losses.show, "Where points are lost", "losses", ":material/troubleshoot:"),
+    ],
+}
+
+
+def main(runs: Path | None = None) -> None:
+    """Draw one page over the runs in that folder and the bundled examples; None: the folder that --runs names."""
+    st.set_page_config(page_title="ragft", layout="wide", page_icon=":material/balance:")
+    made = {name: [_page(*one) for one in part] for name, part in PAGES.items()}
+    on_page(st.navigation(made).run, runs or _arguments())
+
+
+def on_page(show: Callable[[], None], runs: Path) -> None:
+    """Draw a page with what all pages have in common."""
+    st.session_state[RUNS] = runs
+    use_style()
+    _choose()
+    try:
+        show()
+    except RagftError as error:
+        st.error(plain(error), icon=":material/error:")
+
+
+def _page(show: Callable[[], None], title: str, path: str, icon: str) -> Page:
+    return st.Page(show, title=title, url_path=path, icon=icon, default=show is verdict.show)
+
+
+def _arguments() -> Path:
+    parser = argparse.ArgumentParser(prog="ragft dashboard")
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    return parser.parse_args().runs
+
+
+def _choose() -> None:
+    """The run that all pages are about; it stands in the address, so that a link leads to what was seen."""
+    found, asked = finished(), st.query_params.get(CHOSEN)
+    if not found:
+        return
+    if st.session_state.get(CHOSEN) not in found:
+        st.session_state[CHOSEN] = asked if asked in found else next(iter(found))
+        if asked and asked not in found:
+            st.warning(f"The run that this link names is not here: {plain(asked)}. Shown is the newest.", icon=":material/link_off:")
+    with st.sidebar:
+        st.selectbox("Run", list(found), key=CHOSEN, format_func=lambda name: found[name].label, help="Newest first.")
+    st.query_params[CHOSEN] = st.session_state[CHOSEN]

@@ -1,0 +1,101 @@
+"""Which run is looked at, and what is read of it: once, until its files change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from ragft import guidepage, views
+from ragft.dashboard.looks import plain
+from ragft.guide import make_guide
+from ragft.material import Material, read_material
+from ragft.report import what_is_known
+from ragft.store import Run
+from ragft.study import Decider
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "example"  # in a checkout
+RUNS, CHOSEN = "ragft_runs", "run"  # keys of the session; the second also stands in the address
+STAMPED = ("decision.json", "comparison.json", "study.yaml", "review.json", "judged.json", "drill.json", "risks.json", "guide.json")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A run as the list of runs has it."""
+
+    name: str  # of its folder
+    folder: Path
+    status: str
+    verdict: str | None
+    questions: int | None
+    example: bool
+
+    @property
+    def label(self) -> str:
+        """ "2026-01-31-manuals-1f2e3d4c5b6a · adopt-both"."""
+        return f"{self.name} · {self.verdict or self.status}{' · bundled example' if self.example else ''}"
+
+
+def listed(folder: Path | None = None) -> dict[str, Listed]:
+    """Runs by name: those of the folder that the dashboard was started with, newest first, then the bundled examples."""
+    found: dict[str, Listed] = {}
+    for where, example in ((folder or st.session_state[RUNS], False), (EXAMPLES, True)):
+        for row in views.runs_json(where) if where.is_dir() else []:
+            path = Path(row["run"])
+            found.setdefault(path.name, Listed(path.name, path, row["status"], row["verdict"], row["questions"], example))
+    return found
+
+
+def finished() -> dict[str, Listed]:
+    """Those that came to a verdict."""
+    return {name: one for name, one in listed().items() if one.status == "finished"}
+
+
+def current() -> Run:
+    """The chosen run. Where there is none the page says so and ends here."""
+    name, found = st.session_state.get(CHOSEN), finished()
+    if not found:
+        where = plain(st.session_state[RUNS])
+        way = f"Start one on the page “New study”, or with: ragft run STUDY --runs {where}"
+        st.info(f"No finished run in {where} yet. {way}", icon=":material/inbox:")
+        st.stop()
+    return Run(found[name].folder if name in found else next(iter(found.values())).folder)
+
+
+def stamp(run: Run) -> int:
+    """Changes when anything that is shown of the run may have changed."""
+    return max((path.stat().st_mtime_ns for name in STAMPED if (path := run.folder / name).is_file()), default=0)
+
+
+def material(run: Run) -> Material:
+    """Raises MissingError where the run has not come to a verdict."""
+    return _material(str(run.folder), stamp(run))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _material(folder: str, _stamp: int) -> Material:
+    return read_material(Run(Path(folder)))
+
+
+def known(run: Run) -> Mapping[str, Any]:
+    """What the templates of the report know of the run."""
+    return _known(str(run.folder), stamp(run))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading every answer of this run …")
+def _known(folder: str, stamp: int) -> Mapping[str, Any]:
+    m = _material(folder, stamp)
+    return {**what_is_known(m), "which": guidepage.view(guide) if (guide := make_guide(m)) else None}
+
+
+def decider(run: Run) -> Decider:
+    """The run as it can be decided again, as fast as a slider moves."""
+    return _decider(str(run.folder), stamp(run))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _decider(folder: str, _stamp: int) -> Decider:
+    return Decider.of(Run(Path(folder)))
