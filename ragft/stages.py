@@ -29,7 +29,7 @@ from ragft.store import Artifact, fingerprint, write_json, write_jsonl
 from ragft.units import (
     adapter_artifact,
     answer_arm,
-    index_artifact,
+    build_whole_index,
     is_adapter_measured,
     is_arm_answered,
     measure_adapter,
@@ -63,7 +63,7 @@ def plan_units(context: Context) -> list[Unit]:
     """All units in an order in which each finds what it needs."""
     units, trained = dict[str, Unit](), dict[str, str]()  # by label; the label of the unit that trains an adapter, by the adapter's key
     if any(arm.retriever or arm.tuning for arm in context.study.arms.values()):
-        units["index"] = Unit("index", "index", (), partial(index_artifact, context), _is_there)
+        units["index"] = Unit("index", "index", (), partial(build_whole_index, context), _is_there)
     for name, seed in arm_seeds(context.study):
         arm = context.study.arms[name]
         needs = ["index"] if arm.retriever or arm.tuning else []

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "ragft"
 # From bottom to top. A module may import from layers below its own, and from its own package or layer where listed together.
 LAYERS = [
     ["errors", "types"],
-    ["files"],
+    ["files", "unchanged"],
     ["text", "numbers", "privacy", "threads", "meter", "registry", "plugged", "strict", "store", "sheets", "answerlog", "recipe", "runnables"],
     [
         "domain",
@@ -58,7 +58,7 @@ LAYERS = [
     ],
     ["retrieval", "generation", "tuning", "metrics", "presets"],
     ["arms", "armsettings", "judges", "build", "finetune", "dose", "compare", "scoresource", "scorerows", "serving", "untrained", "leakage"],
-    ["words", "slicewords", "dosepage", "costwords", "needs", "catalogue", "rehearsal", "measuring", "leaks", "asking", "systems", "written"],
+    ["words", "slicewords", "dosepage", "costwords", "needs", "catalogue", "measuring", "leaks", "asking", "systems", "written"],
     ["case", "scoresettings"],
     ["rules", "odds"],
     ["flips", "doubts"],
@@ -66,7 +66,7 @@ LAYERS = [
     ["verdictchecks", "costchecks", "judgechecks"],
     ["settings"],
     ["context"],
-    ["gate", "outside"],
+    ["gate", "outside", "rehearsal"],
     ["units", "scoring"],
     [
         "facts",
