@@ -1,6 +1,6 @@
 """Questions answered per second: ragft's arms against `transformers.generate` and LangChain's pipeline; float32 against int8.
 
-    pip install langchain-community   # optional: without it there is no ratio_default
+    pip install -e ".[bench]"   # optional: without it there is no ratio_default
     python pipelines/bench_generation.py [--questions 48] [--repeat 3] [--score-questions 96] [--model smollm2-135m-instruct]
 
 Two cores, about 12 minutes. Test questions of the bundled domain, each with the passage that BM25 finds (open_book, for
@@ -140,7 +140,7 @@ def langchain_pipeline(model, tokenizer):
         try:
             from langchain_community.llms import HuggingFacePipeline
         except ImportError:
-            print("no ratio_default: pip install langchain-community", file=sys.stderr)
+            print('no ratio_default: pip install -e ".[bench]"', file=sys.stderr)
             return None
         warnings.simplefilter("ignore")  # importing it turned its own warnings on again
         return HuggingFacePipeline(pipeline=pipeline("text-generation", model=model, tokenizer=tokenizer, **options))

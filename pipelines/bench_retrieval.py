@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def measured(parts: Sequence[str], repeat: int) -> dict[str, Any]:
-    """Raises MissingError where something that a part compares with is lacking."""
+    """What each part found. Raises MissingError where something that one compares with is not installed."""
     for part, package in OTHER_SIDES.items():
         if part in parts and find_spec(package) is None:
             raise MissingError(f'part {part} compares with {package}, which is not installed: pip install -e ".[bench]", or name other parts: --only')

@@ -23,13 +23,14 @@ from ragft.gate import pass_gate
 from ragft.placement import several_gpus, side_by_side
 from ragft.plan import make_plan
 from ragft.progress import Watcher
+from ragft.rehearsal import rehearse_indexed
 from ragft.search import is_settled, search
 from ragft.settings import ArmSettings, save_study
 from ragft.store import Artifact, fingerprint, write_json, write_jsonl
 from ragft.units import (
     adapter_artifact,
     answer_arm,
-    build_whole_index,
+    index_artifact,
     is_adapter_measured,
     is_arm_answered,
     measure_adapter,
@@ -63,7 +64,7 @@ def plan_units(context: Context) -> list[Unit]:
     """All units in an order in which each finds what it needs."""
     units, trained = dict[str, Unit](), dict[str, str]()  # by label; the label of the unit that trains an adapter, by the adapter's key
     if any(arm.retriever or arm.tuning for arm in context.study.arms.values()):
-        units["index"] = Unit("index", "index", (), partial(build_whole_index, context), _is_there)
+        units["index"] = Unit("index", "index", (), partial(_build_index, context), _is_there)
     for name, seed in arm_seeds(context.study):
         arm = context.study.arms[name]
         needs = ["index"] if arm.retriever or arm.tuning else []
@@ -76,6 +77,13 @@ def plan_units(context: Context) -> list[Unit]:
         label, done = f"answer {name} seed {seed}", partial(is_arm_answered, context, name, seed)
         units[label] = Unit(label, "answer", tuple(needs), partial(answer_arm, context, name, seed), done)
     return [*units.values(), *_measure_units(context, trained)]
+
+
+def _build_index(context: Context, progress: Progress) -> None:
+    """The index, and before the first training a look at what the trainings begin with."""
+    index = index_artifact(context, progress)
+    if not context.run.has("adapter"):
+        rehearse_indexed(context, index)
 
 
 def _adapter_key(context: Context, arm: ArmSettings, seed: int) -> str:

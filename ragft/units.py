@@ -27,7 +27,6 @@ from ragft.numbers import rough, size
 from ragft.outside import make_system, system_arm
 from ragft.progress import say
 from ragft.prompts import closed_book
-from ragft.rehearsal import rehearse_indexed
 from ragft.retrieval.base import Retriever
 from ragft.settings import ArmSettings
 from ragft.store import Artifact, file_sha256, fingerprint, read_json, read_record, write_json
@@ -56,13 +55,6 @@ def index_artifact(context: Context, progress: Progress, previous: Path | None =
 def stored_index(context: Context) -> Artifact | None:
     """The index, if it is built."""
     return context.run.stored("index", fingerprint(index_plan(context).key()))
-
-
-def build_whole_index(context: Context, progress: Progress) -> None:
-    """The index, and before the first training a look at what the trainings begin with."""
-    index = index_artifact(context, progress)
-    if not context.run.has("adapter"):
-        rehearse_indexed(context, index)
 
 
 def _timed_again(context: Context, plan: IndexPlan, progress: Progress, previous: Path | None) -> float:

@@ -63,7 +63,7 @@ LAYERS = [
     ["rules", "odds"],
     ["flips", "doubts"],
     ["decide"],
-    ["verdictchecks", "costchecks", "judgechecks"],
+    ["verdictchecks", "powerchecks", "costchecks", "judgechecks"],
     ["settings"],
     ["context"],
     ["gate", "outside", "rehearsal"],
