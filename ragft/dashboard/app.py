@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from ragft.dashboard import arms, losses, verdict
+from ragft.dashboard import arms, losses, verdict, whatif
 from ragft.dashboard.looks import plain, use_style
 from ragft.dashboard.runs import CHOSEN, RUNS, finished
 from ragft.errors import RagftError
@@ -18,6 +18,7 @@ from ragft.pages import TEMPLATES
 PAGES = {
     "The answer": [
         (verdict.show, "Verdict", "", ":material/gavel:"),
+        (whatif.show, "What if", "whatif", ":material/tune:"),
         (arms.show, "Arms", "arms", ":material/scatter_plot:"),
         (losses.show, "Where points are lost", "losses", ":material/troubleshoot:"),
     ],

@@ -18,6 +18,7 @@ from ragft.numbers import ordinary
 from ragft.pages import Theme, chart_css, environment, scoped_css
 
 SCOPE = "ragft"
+EDGE = 18  # pixels at either side of a chart
 CHART = re.compile(r"<(/?)svg\b[^>]*>")
 OF_A_PAGE = "section { background: none; border: 0; border-radius: 0; padding: 0; margin: 0 0 8px; } .chart { margin: 4px 0; }"
 
@@ -73,10 +74,11 @@ def _picture(svg: str) -> str:
     assert found is not None
     said, width, height = str(found.get("aria-label", "")), str(found.get("width", "100%")), str(found.get("height", "20"))
     style = f"<style>{chart_css(theme())} .chart {{ font-family: system-ui, sans-serif; }}</style>"
-    first = svg.index(">")
-    start = svg[:first] if "xmlns=" in svg[:first] else svg[:first].replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    data = base64.b64encode(f"{start}>{style}{svg[first + 1 :]}".encode()).decode()
     kind = "chart" if width == "100%" else "sign"
+    first, room = svg.index(">"), EDGE if kind == "chart" else 0  # the text of the last tick stands over the edge, where a picture ends
+    size = f'x="{room}" height="{height}" style="width:calc(100% - {2 * room}px)" overflow="visible"'
+    drawn = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">{style}<svg {size}>{svg[first + 1 :]}</svg>'
+    data = base64.b64encode(drawn.encode()).decode()
     size = f"width:{width if width.endswith('%') else width + 'px'};height:{height}px"
     return Markup('<img class="{}" alt="{}" style="{}" src="data:image/svg+xml;base64,{}">').format(kind, said, size, data)
 
