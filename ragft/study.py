@@ -259,7 +259,10 @@ class Decider:
         mix: Mapping[str, float] | None = None,
     ) -> Decision:
         """Raises InputError for a need, a price or a mix that cannot be."""
-        found = self.compared(margin=margin, mix=mix)
+        return self.on(self.compared(margin=margin, mix=mix), prices=prices, needs=needs)
+
+    def on(self, found: Comparison, *, prices: Prices | None = None, needs: Mapping[str, float | bool] | None = None) -> Decision:
+        """The decision on a comparison that `compared` made. Raises as a call does."""
         asked = dict(self.study.needs if needs is None else needs)
         changed = _warnings(self.run, self.study.model_copy(update={"margin": found.margin, "needs": asked}), found)
         return decide(

@@ -224,7 +224,7 @@ def _mix(panel: Panel, decider: Decider) -> dict[str, float] | None:
         st.caption("Out of 100 questions of yours, how many would be of each kind? Only the proportion counts.")
         for stratum, number in counts.items():
             own[stratum] = round(100 * number / total, 1)
-            label = plain(KINDS.get(stratum, stratum))
+            label = plain(KINDS.get(stratum, stratum).capitalize())
             few = " Of so few, little can be said about more." if number < LEAST_OF_A_KIND else ""
             parts[stratum] = panel.slide(f"mix-{stratum}", label, own[stratum], list(range(101)), help=f"{number} of the questions asked.{few}")
     return None if parts == own else parts

@@ -76,7 +76,7 @@ def _picture(svg: str) -> str:
     style = f"<style>{chart_css(theme())} .chart {{ font-family: system-ui, sans-serif; }}</style>"
     kind = "chart" if width == "100%" else "sign"
     first, room = svg.index(">"), EDGE if kind == "chart" else 0  # the text of the last tick stands over the edge, where a picture ends
-    size = f'x="{room}" height="{height}" style="width:calc(100% - {2 * room}px)" overflow="visible"'
+    size = f'class="{kind}" x="{room}" height="{height}" style="width:calc(100% - {2 * room}px)" overflow="visible"'
     drawn = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">{style}<svg {size}>{svg[first + 1 :]}</svg>'
     data = base64.b64encode(drawn.encode()).decode()
     size = f"width:{width if width.endswith('%') else width + 'px'};height:{height}px"

@@ -16,7 +16,6 @@ from ragft.dashboard.knobs import Dials
 from ragft.errors import RagftError
 from ragft.frontier import places
 from ragft.store import Run
-from ragft.study import Decider
 
 TABS = {"Why": ("reasons.html",), "Cost, time and memory": ("front.html", "front_chart.html"), "Break-even": ("breakeven.html",)}
 
@@ -38,7 +37,7 @@ def _board(run: Run) -> None:
             "Reset", icon=":material/restart_alt:", on_click=knobs.reset, args=(run.folder.name,), disabled=not dials.changed, key="whatif-reset"
         )
     try:
-        known = _known(decider, dials)
+        known = _known(run, dials)
     except RagftError as error:
         above.error(looks.plain(error), icon=":material/error:")
         return
@@ -54,13 +53,14 @@ def _board(run: Run) -> None:
     _to_copy(run, dials)
 
 
-def _known(decider: Decider, dials: Dials) -> dict[str, object]:
+def _known(run: Run, dials: Dials) -> dict[str, object]:
     """What the templates know: the verdict before and now, where the arms stand, and when they cost the same."""
-    before, found = decider(), decider.compared(margin=dials.margin, mix=dials.mix)
-    now = decider(margin=dials.margin, mix=dials.mix, prices=dials.prices, needs=dials.needs)
+    decider = runs.decider(run)
+    found = decider.compared(margin=dials.margin, mix=dials.mix)
+    now = decider.on(found, prices=dials.prices, needs=dials.needs)
     known = {name: took for name, took in metered(decider.facts, dials.prices).items() if name in (found.reference, *found.family)}
     return {
-        "before": before,
+        "before": runs.material(run).decision,
         "d": now,
         "changed": dials.changed,
         "prices": dials.prices,
