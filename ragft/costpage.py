@@ -36,6 +36,7 @@ def view(m: Material) -> dict[str, Any]:
         "waits": {name: facts[name].value("p95_latency_seconds") for name in known},
         **break_even_view(known, m.comparison.reference, m.decision.recommend, m.decision.break_even, prices),
         "front": front_view(places(m.comparison, facts, prices), m.comparison.metric, prices),
+        "prices": prices,
         "supposed": prices.supposed,
     }
 
@@ -77,11 +78,12 @@ def _chart(lines: list[Line], prices: Prices) -> str:
 
 
 def front_view(found: Sequence[Place], metric: str, prices: Prices) -> dict[str, Any]:
-    """The places, and a chart of the score against each of cost and waiting time; without one that not every arm has, or whose figures are 0."""
+    """The places, and a chart of the score against each of cost, waiting time and memory; without what not every arm has, or what is 0."""
     horizon = f"{prices.currency} over {prices.months:g} months"
     made = [
         ("cost", f"Score against cost, {horizon}", [one.cost for one in found], lambda value: money(value, prices.currency), horizon),
         ("wait", "Score against waiting time: one answer in twenty takes longer", [one.wait for one in found], seconds, "seconds"),
+        ("memory", "Score against memory while answering", [one.gib for one in found], "{:.2f} GiB".format, "GiB"),
     ]
     return {
         "places": found,

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from ragft import guidepage, views
+from ragft import guidepage, ladder, views
 from ragft.dashboard.looks import plain
 from ragft.guide import make_guide
 from ragft.material import Material, read_material
@@ -19,6 +19,7 @@ from ragft.study import Decider
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "example"  # in a checkout
 RUNS, CHOSEN = "ragft_runs", "run"  # keys of the session; the second also stands in the address
+Known = Mapping[str, Any]  # what the templates of the report know of a run
 STAMPED = ("decision.json", "comparison.json", "study.yaml", "review.json", "judged.json", "drill.json", "risks.json", "guide.json")
 
 
@@ -80,15 +81,26 @@ def _material(folder: str, _stamp: int) -> Material:
     return read_material(Run(Path(folder)))
 
 
-def known(run: Run) -> Mapping[str, Any]:
+def known(run: Run) -> Known:
     """What the templates of the report know of the run."""
     return _known(str(run.folder), stamp(run))
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading every answer of this run …")
-def _known(folder: str, stamp: int) -> Mapping[str, Any]:
+def _known(folder: str, stamp: int) -> Known:
     m = _material(folder, stamp)
     return {**what_is_known(m), "which": guidepage.view(guide) if (guide := make_guide(m)) else None}
+
+
+def form(run: Run) -> str:
+    """What is lost by the form of answers alone, in words; "" where that is little."""
+    return _form(str(run.folder), stamp(run))
+
+
+@st.cache_data(max_entries=50, show_spinner="Reading every answer of this run …")
+def _form(folder: str, stamp: int) -> str:
+    m = _material(folder, stamp)
+    return ladder.form_words(ladder.losses(m.frame, m.comparison.metric, m.golds))
 
 
 def decider(run: Run) -> Decider:

@@ -71,18 +71,16 @@ def _known(run: Run, dials: Dials) -> dict[str, object]:
 
 def _to_copy(run: Run, dials: Dials) -> None:
     with st.expander("Copy these settings", icon=":material/content_copy:"):
+        if dials.mix:
+            looks.say("The mix of questions is no setting of a study: it is what was asked. This page’s address records it.")
         if not dials.settings:
-            st.write("Nothing that a study can state is changed.")
+            looks.say("Nothing that a study can state is changed.")
             return
-        looks.say(
-            "Put these lines in place of those of the same name in <code>{}</code>, or in the study.yaml that it was run from:",
-            run.folder / "study.yaml",
-        )
+        where = "Put these lines in place of those of the same name in <code>{}</code>, and in the study.yaml that it was run from:"
+        looks.say(where, run.folder / "study.yaml")
         st.code(yaml.safe_dump(dict(dials.settings), sort_keys=False, allow_unicode=True), language="yaml")
         looks.say(
-            "Then decide again, and write the report anew. It takes seconds; no question is answered again, and the verdict says what was changed:"
+            "Then decide again and write the report anew. It takes seconds: no question is answered again, and the verdict says what was changed."
         )
         folder = shlex.quote(str(run.folder))
         st.code(f"ragft decide {folder}\nragft report {folder}", language="bash")
-        if dials.mix:
-            looks.say("The mix of questions is no setting of a study: it is what was asked. This page's address records it.")

@@ -47,7 +47,7 @@ def test_a_margin_decides_anew_and_stands_in_the_address(runs):
     widget(found, "select_slider", "margin").set_value(30.0).run()
     expected = Decider.of(Run(runs / NAME))(margin=0.3)
     assert f"verdict: {expected.verdict}" in html(found) and "<b>3 points → 30 points</b>" in html(found)
-    assert found.query_params["margin"] == ["30"]
+    assert found.query_params["margin"] == "30"
     assert yaml.safe_load(found.code[0].value) == {"margin": 0.3}
     assert "ragft decide" in found.code[1].value
 
