@@ -26,15 +26,12 @@ def show() -> None:
     run = runs.current()
     m, name = runs.material(run), run.folder.name
     summary = registry.lookup("metric", m.comparison.metric).summary
-    looks.section("verdict.html", {"m": m, "d": m.decision, "c": m.comparison, "metric_summary": summary, "form": ""})
+    looks.section("verdict.html", {"m": m, "d": m.decision, "c": m.comparison, "metric_summary": summary, "form": runs.form(run)})
     looks.say(" · ".join(["{}"] * len(WAYS)), *(looks.anchor(words, looks.link(page, run=name)) for page, words in WAYS.items()))
     st.subheader("The arms")
     looks.markup(arms_chart(m.comparison, m.decision.recommend))
     looks.say(INTERVALS, looks.anchor("Arms", looks.link("arms", run=name, tab="Differences and 2×2")))
     _download(run)
-    form = runs.form(run)  # reads every answer, so the rest is shown first
-    if form:
-        st.warning(f"{looks.plain(form)} See the page “Where points are lost”.", icon=":material/format_quote:")
 
 
 def _download(run: Run) -> None:
