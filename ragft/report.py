@@ -55,9 +55,10 @@ SECTIONS = (
 
 
 def write_report(run: Run) -> Path:
-    """Write report.html, report.md and guide.json beside the run's results; returns the first."""
+    """Write report.html, report.md, guide.json and losses.json beside the run's results; returns the first."""
     m = read_material(run)
     page = {**what_is_known(m), "which": guidepage.view(guide) if (guide := write_guide(m)) else None}
+    ladderpage.write_losses(run, m.comparison.metric, page["losses"])
     write_text(run.folder / "report.md", environment(markdown=True).get_template("report.md").render(page))
     write_text(run.folder / "report.html", environment().get_template("report.html").render(page))
     return run.folder / "report.html"

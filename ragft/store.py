@@ -11,7 +11,7 @@
       measures/base.json adapter-<fingerprint>.json
       robustness.json robustness/<arm>/<variant>/answers.jsonl
       leaks.json review.json
-      comparison.json decision.json guide.json report.html report.md
+      comparison.json decision.json guide.json losses.json report.html report.md
 
 A file is written beside its place and renamed, so that a kill at any moment leaves the old one or the new one. The
 answers are appended a whole batch at a time; what a kill left of a torn batch is dropped when the log is opened again.

@@ -59,7 +59,7 @@ LAYERS = [
     ["retrieval", "generation", "tuning", "metrics", "presets"],
     ["arms", "armsettings", "judges", "build", "finetune", "dose", "compare", "scoresource", "scorerows", "serving", "untrained", "leakage"],
     ["words", "slicewords", "dosepage", "costwords", "needs", "catalogue", "measuring", "leaks", "asking", "systems", "written"],
-    ["case", "scoresettings"],
+    ["case", "scoresettings", "mix", "frontier"],
     ["rules", "odds"],
     ["flips", "doubts"],
     ["decide"],
