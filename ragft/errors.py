@@ -29,6 +29,14 @@ class MissingError(RagftError, FileNotFoundError):
         return str(self.args[0]) if self.args else ""
 
 
+class NotReadyError(MissingError):
+    """An earlier stage of a run is not through: units of the kind `kind` are not done."""
+
+    def __init__(self, line: str, kind: str):
+        super().__init__(line)
+        self.kind = kind
+
+
 class BusyError(RagftError, RuntimeError):
     """Another process is working on the same run."""
 

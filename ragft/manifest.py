@@ -139,6 +139,12 @@ def finish(run: Run) -> None:
     write_json(path, {**found, "status": "finished", "finished": found["finished"] or _now()})
 
 
+def is_finished(run: Run) -> bool:
+    """Whether the run has come to its verdict, and was not begun anew since."""
+    path = run.folder / "manifest.json"
+    return path.is_file() and read_json(path)["status"] == "finished"
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 

@@ -28,8 +28,7 @@ from ragft.errors import RagftError
 from ragft.progress import Advance, Watcher, say
 
 if TYPE_CHECKING:
-    from ragft.study import Executor
-    from ragft.units import Unit
+    from ragft.stages import Executor, Unit
 
 LOOK_SECONDS = 0.5  # between looks at what workers report, and of a worker at whether the parent is there
 Message = tuple[str, int, int] | tuple[str, str]  # a unit's label, with its count or a line about it

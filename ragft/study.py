@@ -21,11 +21,9 @@ from ragft.domain import load_domain
 from ragft.errors import MismatchError, MissingError
 from ragft.facts import arm_facts
 from ragft.files import check_writable
-from ragft.gate import gate_warnings, pass_gate
+from ragft.gate import gate_warnings
 from ragft.labelrate import LabelDoubt
 from ragft.models import find_model, is_hub_id
-from ragft.placement import several_gpus, side_by_side
-from ragft.plan import make_plan
 from ragft.privacy import keep_private
 from ragft.progress import Silent, Watcher
 from ragft.readiness import check_study
@@ -34,17 +32,28 @@ from ragft.report import write_report
 from ragft.review import label_doubt
 from ragft.search import search
 from ragft.settings import Study, load_study, save_study
-from ragft.store import Run, find_run, fingerprint, open_run, pretty_json, read_json, read_record, write_json, write_jsonl
+from ragft.stages import KINDS, Executor, begin, of_this_machine, one_after_another, units_of
+from ragft.store import Run, find_run, fingerprint, open_run, pretty_json, read_json, read_record, write_json
 from ragft.threads import wait_briefly
-from ragft.units import Unit, plan_units
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Decider", "Result", "Study", "compare_run", "decide_run", "load_result", "load_study", "report_run", "run", "score_run"]
+__all__ = [
+    "Decider",
+    "Result",
+    "Study",
+    "compare_run",
+    "decide_run",
+    "load_result",
+    "load_study",
+    "of_this_machine",
+    "report_run",
+    "run",
+    "score_run",
+]
 
 T = TypeVar("T")
-Executor = Callable[[list[Unit], Watcher], None]
 
 
 @dataclass(frozen=True)
@@ -72,17 +81,30 @@ def run(study: Study, runs: Path | str = "runs", watcher: Watcher | None = None,
 def carry_out(context: Context, watcher: Watcher | None = None, executor: Executor | None = None) -> Result:
     """Run what was prepared. Raises BusyError when another process runs the same study, InputError where held-out questions leak into training."""
     with context.run.locked():
-        context.run.sweep()
-        pass_gate(context)
-        start(context)
-        context = search(context, watcher or Silent())
-        (executor or one_after_another)(plan_units(context), watcher or Silent())
-        score_run(context.run)
-        compare_run(context.run)
-        decide_run(context.run)
-        manifest.finish(context.run)
-        report_run(context.run)
+        settled = begin(context, watcher or Silent())
+        (executor or one_after_another)(units_of(settled, KINDS), watcher or Silent())
+        _conclude(context.run)
     return load_result(context.run)
+
+
+def conclude(context: Context) -> Result:
+    """Score, compare, decide and report a run whose units were carried out stage by stage (stages.py).
+
+    Raises BusyError when another process holds the run, NotReadyError where a unit is not done.
+    """
+    with context.run.locked():
+        units_of(begin(context, Silent()), ())
+        _conclude(context.run)
+    return load_result(context.run)
+
+
+def _conclude(run: Run) -> None:
+    """From all answers to the verdict and its report."""
+    score_run(run)
+    compare_run(run)
+    decide_run(run)
+    manifest.finish(run)
+    report_run(run)
 
 
 def follow_up(study: Study, runs: Path, work: Callable[[Context], T], watcher: Watcher) -> T:
@@ -91,8 +113,7 @@ def follow_up(study: Study, runs: Path, work: Callable[[Context], T], watcher: W
     Raises MissingError where the study has not been run to its end, with these settings.
     """
     context = prepare(study, runs)
-    path = context.run.folder / "manifest.json"
-    if not path.is_file() or read_json(path)["status"] != "finished":
+    if not manifest.is_finished(context.run):
         raise MissingError(f"{context.run.folder}: this study has not been run to its end with these settings. First: ragft run {study.domain}")
     with context.run.locked():
         settled = search(context, watcher)
@@ -121,39 +142,6 @@ def prepare(study: Study, runs: Path) -> Context:
     context = Context(study, domain, model, embedder, open_run(runs, study.name, key), reranker)
     check_study(context)
     return with_limit(context)
-
-
-def start(context: Context) -> None:
-    """Write what the run is about: the resolved study, where everything came from, the held-out set."""
-    test = context.domain.split("test")
-    save_study(context.study, context.run.folder / "study.yaml")
-    write_jsonl(context.run.folder / "questions.jsonl", [question for question, _ in test])
-    write_jsonl(context.run.folder / "gold.jsonl", [gold for _, gold in test])
-    if not (context.run.folder / "plan.json").is_file():  # what was said beforehand stays as it was said
-        write_json(context.run.folder / "plan.json", make_plan(context))
-    manifest.start(context)
-
-
-def of_this_machine() -> Executor:
-    """The executor that uses all GPUs of this machine; for programs whose main module can be imported (see ragft.placement)."""
-    devices = several_gpus()
-    if not devices:
-        return one_after_another
-
-    def execute(units: list[Unit], watcher: Watcher) -> None:
-        from ragft.serving import release
-
-        release()  # what a search left on the first of them
-        side_by_side(devices)(units, watcher)
-
-    return execute
-
-
-def one_after_another(units: list[Unit], watcher: Watcher) -> None:
-    """The executor of a single machine."""
-    for number, unit in enumerate(units, start=1):
-        with watcher.unit(unit.label, number, len(units)) as progress:
-            unit.work(progress)
 
 
 # ── the quick stages: seconds, from stored answers, at will ──────────────────────────────────────────────────────────

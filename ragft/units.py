@@ -1,24 +1,23 @@
-"""A study as independent units of work: build the index, train one adapter, answer with one arm and seed, measure one adapter.
+"""The work of a study's units: build the index, train one adapter, answer with one arm and seed, measure one adapter.
 
-A unit takes values and paths, writes into the run folder, and shares nothing else, so that units can be placed
-anywhere that sees the folder. Its result is stored; a unit whose result is there for the same inputs is skipped.
+Each takes values and paths, writes into the run folder, and shares nothing else, so that units (stages.py) can be placed
+anywhere that sees the folder. The result is stored; where it is there for the same inputs, nothing is done, and `is_...` says so beforehand.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ragft import registry
 from ragft.answerlog import AnswerLog
 from ragft.arms import Arm, Composed, latencies
 from ragft.build import IndexPlan, Progress, build_index, make_retriever, resolve_retriever
-from ragft.context import Context, adapter_name, adapter_plan, arm_seeds, index_plan, learning_rate, opened, seeds_of
-from ragft.domain.general import load_general
+from ragft.context import Context, adapter_plan, index_plan, learning_rate, opened, seeds_of
+from ragft.domain.general import General, load_general
 from ragft.errors import DivergedError
 from ragft.finetune import AdapterPlan, build_adapter, closed_book_examples
 from ragft.generation import Generator
@@ -31,7 +30,7 @@ from ragft.prompts import closed_book
 from ragft.retrieval.base import Retriever
 from ragft.settings import ArmSettings
 from ragft.store import Artifact, file_sha256, fingerprint, read_json, read_record, write_json
-from ragft.types import Dtype, FitReport, Forecast, Question, TrainingDtype
+from ragft.types import Dtype, FitReport, Forecast, Prompt, Question, TrainingDtype
 from ragft.untrained import Untrained
 
 PROBE_QUESTIONS = 4  # training questions whose row decides on the number format: about 150 tokens
@@ -39,55 +38,6 @@ MEASURE_QUESTIONS = 8  # dev questions on which an adapter's shift is measured; 
 ANSWERS, DONE = "answers.jsonl", "done.json"  # of one arm and seed
 INDEX_TIMINGS, MOST_AGAIN = 3, 30.0  # an index is built so often, to see how much its seconds vary, where that takes no more seconds than this
 LATENCY_QUESTIONS = 12  # asked one at a time by each arm: what one user waits cannot be read off a batch
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One piece of work: `work(progress)` does it, or finds it done."""
-
-    label: str
-    needs: tuple[str, ...]  # labels of units that come first
-    work: Callable[[Progress], Any]
-
-
-def plan_units(context: Context) -> list[Unit]:
-    """All units in an order in which each finds what it needs."""
-    units, trained = dict[str, Unit](), dict[str, str]()  # by label; the label of the unit that trains an adapter, by the adapter's key
-    if any(arm.retriever or arm.tuning for arm in context.study.arms.values()):
-        units["index"] = Unit("index", (), partial(index_artifact, context))
-    for name, seed in arm_seeds(context.study):
-        arm = context.study.arms[name]
-        needs = ["index"] if arm.retriever or arm.tuning else []
-        if arm.tuning:
-            label = trained.setdefault(_adapter_key(context, arm, seed), f"train {adapter_name(context, arm)} seed {seed}")
-            units.setdefault(label, Unit(label, ("index",), partial(adapter_artifact, context, arm, seed)))
-            needs.append(label)
-        units[f"answer {name} seed {seed}"] = Unit(f"answer {name} seed {seed}", tuple(needs), partial(answer_arm, context, name, seed))
-    return [*units.values(), *_measure_units(context, trained)]
-
-
-def _adapter_key(context: Context, arm: ArmSettings, seed: int) -> str:
-    """Alike for arms that share an adapter, whatever they call it."""
-    return fingerprint(adapter_plan(context, arm, seed).key(""))
-
-
-def _measure_units(context: Context, trained: Mapping[str, str]) -> Iterator[Unit]:
-    """Every distinct adapter and seed once, whatever arms share it, after all answers; and the base, to see a change against."""
-    seen = set[str]()
-    for name, seed in arm_seeds(context.study):
-        arm = context.study.arms[name]
-        if not arm.tuning:
-            continue
-        if not seen:
-            yield Unit("measure base", (), partial(measure_adapter, context, None, 0))
-        key = _adapter_key(context, arm, seed)
-        if key not in seen:
-            seen.add(key)
-            label = f"{adapter_name(context, arm)} seed {seed}"
-            yield Unit(f"measure {label}", (trained[key],), partial(measure_adapter, context, arm, seed))
-
-
-# ── the work ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def index_artifact(context: Context, progress: Progress, previous: Path | None = None) -> Artifact:
@@ -100,6 +50,11 @@ def index_artifact(context: Context, progress: Progress, previous: Path | None =
         return replace(fit, again=tuple(_timed_again(context, plan, progress, previous) for _ in range(times)))
 
     return context.run.artifact("index", fingerprint(plan.key()), build)
+
+
+def stored_index(context: Context) -> Artifact | None:
+    """The index, if it is built."""
+    return context.run.stored("index", fingerprint(index_plan(context).key()))
 
 
 def _timed_again(context: Context, plan: IndexPlan, progress: Progress, previous: Path | None) -> float:
@@ -133,14 +88,26 @@ def adapter_artifact(context: Context, arm: ArmSettings, seed: int, progress: Pr
     return artifact
 
 
+def stored_adapter(context: Context, arm: ArmSettings, seed: int, index: Artifact | None) -> Artifact | None:
+    """The adapter of an arm and seed, if it is trained beside that index; also one whose training came apart."""
+    if index is None or not (context.study.base_dtype or _dtype_path(context).is_file()):
+        return None  # no number format is chosen before the first training
+    plan = replace(adapter_plan(context, arm, seed), dtype=training_dtype(context))
+    return context.run.stored("adapter", fingerprint(plan.key(index.sha256)))
+
+
 def training_dtype(context: Context) -> Dtype:
     """The number format of all trainings of the run: as its first training found it, also where the run goes on elsewhere."""
     if context.study.base_dtype:
         return context.study.base_dtype
-    path = context.run.folder / "dtype.json"
+    path = _dtype_path(context)
     if not path.is_file():
         write_json(path, _probed_dtype(context))
     return read_record(TrainingDtype, path).dtype
+
+
+def _dtype_path(context: Context) -> Path:
+    return context.run.folder / "dtype.json"
 
 
 def training_dtype_of(context: Context) -> Dtype:
@@ -178,17 +145,9 @@ def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> No
     arm = context.study.arms[name]
     index = index_artifact(context, progress) if arm.retriever or arm.tuning else None
     adapter = adapter_artifact(context, arm, seed, progress) if arm.tuning else None
-    inputs = fingerprint(
-        {
-            "arm": arm.model_dump(mode="json"),
-            "index": index.sha256 if index and arm.retriever else None,
-            "adapter": adapter.sha256 if adapter else None,
-            **({"system": make_system(context, arm.system).key()} if arm.system else {}),
-            "questions": [question.text for question, _ in context.domain.split("test")],
-        }
-    )
+    inputs = _answer_inputs(context, arm, index, adapter)
     folder = context.run.seed_folder(name, seed)
-    if is_answered(folder, inputs) and (folder / "fit.json").is_file() and (folder.parent / "arm.json").is_file():
+    if _is_whole(folder, inputs):
         return
     start_over_unless(folder, inputs)
     _store_fit(context, name, arm, seed, index if arm.retriever else None, adapter)
@@ -204,24 +163,76 @@ def answer_arm(context: Context, name: str, seed: int, progress: Progress) -> No
     mark_answered(folder, inputs)
 
 
+def _answer_inputs(context: Context, arm: ArmSettings, index: Artifact | None, adapter: Artifact | None) -> str:
+    """Of all that an arm's answers depend on within a run."""
+    return fingerprint(
+        {
+            "arm": arm.model_dump(mode="json"),
+            "index": index.sha256 if index and arm.retriever else None,
+            "adapter": adapter.sha256 if adapter else None,
+            **({"system": make_system(context, arm.system).key()} if arm.system else {}),
+            "questions": [question.text for question, _ in context.domain.split("test")],
+        }
+    )
+
+
+def _is_whole(folder: Path, inputs: str) -> bool:
+    """Whether all that `answer_arm` leaves is there."""
+    return is_answered(folder, inputs) and (folder / "fit.json").is_file() and (folder.parent / "arm.json").is_file()
+
+
+def is_arm_answered(context: Context, name: str, seed: int, index: Artifact | None) -> bool:
+    """Whether one arm and seed has answered all test questions, with the adapter and the index that are there."""
+    arm = context.study.arms[name]
+    adapter = stored_adapter(context, arm, seed, index) if arm.tuning else None
+    if (arm.tuning and adapter is None) or (arm.retriever and index is None):
+        return False
+    return _is_whole(context.run.seed_folder(name, seed), _answer_inputs(context, arm, index, adapter))
+
+
 def measure_adapter(context: Context, arm: ArmSettings | None, seed: int, progress: Progress) -> None:
     """Measure the arm's adapter of that seed (None: the base); nothing to do where that is stored for the same inputs, or there are no weights."""
     adapter = adapter_artifact(context, arm, seed, progress) if arm else None
     if adapter and adapter.fit.failed:
         return
-    path = measures_path(context.run.folder, adapter.folder.name if adapter else BASE)
-    general = load_general(Path(context.study.general)) if context.study.general else None
-    asked = context.domain.sample("dev", MEASURE_QUESTIONS) or context.domain.sample("train", MEASURE_QUESTIONS)
-    prompts = [closed_book(question.text, context.domain.language, context.study.prompt) for question, _ in asked]
-    dtype = context.study.base_dtype
-    asked_of = {"model": context.model.sha256, "adapter": adapter.sha256 if adapter else None, **({"dtype": dtype} if dtype else {})}
-    inputs = fingerprint({**asked_of, "general": general, "prompts": prompts})
+    path, general, prompts = _measures_path(context, adapter), _general(context), _measure_prompts(context)
+    inputs = _measure_inputs(context, adapter, general, prompts)
     if is_measured(path, inputs):
         return
     from ragft.measuring import measure
 
     progress(0, 1)
-    write_json(path, measure(context.model.folder, adapter.folder if adapter else None, prompts, general, inputs, progress, dtype))
+    folder = adapter.folder if adapter else None
+    write_json(path, measure(context.model.folder, folder, prompts, general, inputs, progress, context.study.base_dtype))
+
+
+def _measures_path(context: Context, adapter: Artifact | None) -> Path:
+    return measures_path(context.run.folder, adapter.folder.name if adapter else BASE)
+
+
+def _general(context: Context) -> General | None:
+    return load_general(Path(context.study.general)) if context.study.general else None
+
+
+def _measure_prompts(context: Context) -> list[Prompt]:
+    asked = context.domain.sample("dev", MEASURE_QUESTIONS) or context.domain.sample("train", MEASURE_QUESTIONS)
+    return [closed_book(question.text, context.domain.language, context.study.prompt) for question, _ in asked]
+
+
+def _measure_inputs(context: Context, adapter: Artifact | None, general: General | None, prompts: Sequence[Prompt]) -> str:
+    dtype = context.study.base_dtype
+    asked_of = {"model": context.model.sha256, "adapter": adapter.sha256 if adapter else None, **({"dtype": dtype} if dtype else {})}
+    return fingerprint({**asked_of, "general": general, "prompts": prompts})
+
+
+def is_adapter_measured(context: Context, arm: ArmSettings | None, seed: int, index: Artifact | None) -> bool:
+    """Whether the arm's adapter of that seed (None: the base) is measured, or came apart and so has nothing to measure."""
+    adapter = stored_adapter(context, arm, seed, index) if arm else None
+    if arm and adapter is None:
+        return False
+    if adapter and adapter.fit.failed:
+        return True
+    return is_measured(_measures_path(context, adapter), _measure_inputs(context, adapter, _general(context), _measure_prompts(context)))
 
 
 def is_answered(folder: Path, inputs: str) -> bool:

@@ -97,11 +97,12 @@ LAYERS = [
     ["validationpage"],
     ["trials"],
     ["search"],
+    ["stages"],
     ["study", "doctor", "audit", "exports"],
     ["probe"],
     ["judgetext", "followtext", "listings", "terminal"],
     ["dashboard"],
-    ["commands", "questions"],
+    ["commands", "questions", "batch"],
     ["cli"],
     ["__main__", "__init__"],
 ]

@@ -17,9 +17,9 @@ from test_study import texts_of
 from ragft.errors import RagftError
 from ragft.placement import several_gpus, side_by_side
 from ragft.progress import Silent
+from ragft.stages import Unit
 from ragft.store import read_json
 from ragft.study import run
-from ragft.units import Unit
 
 NOWHERE = ["", ""]  # two workers that see no GPU
 
@@ -102,12 +102,16 @@ def die(progress) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def unit(label: str, needs: tuple[str, ...], work) -> Unit:
+    return Unit(label, "index", needs, work, bool)
+
+
 def test_units_overlap_and_each_worker_sees_its_own_device(tmp_path):
     """a and b wait for each other: one after another they would never end."""
     a, b = tmp_path / "a", tmp_path / "b"
-    units = [Unit("first", (), partial(put, tmp_path / "first"))]
-    units += [Unit("a", ("first",), partial(put, a, meets=b)), Unit("b", ("first",), partial(put, b, meets=a))]
-    units.append(Unit("last", ("a", "b"), partial(needs, [a, b, tmp_path / "first"])))
+    units = [unit("first", (), partial(put, tmp_path / "first"))]
+    units += [unit("a", ("first",), partial(put, a, meets=b)), unit("b", ("first",), partial(put, b, meets=a))]
+    units.append(unit("last", ("a", "b"), partial(needs, [a, b, tmp_path / "first"])))
     side_by_side(["5", "7"])(units, Silent())
     (first, one), (second, other) = a.read_text().split(), b.read_text().split()
     assert {one, other} == {"5", "7"} and first != second
@@ -117,9 +121,9 @@ def test_the_first_error_ends_all_and_nobody_is_left_at_work(tmp_path):
     """Whoever holds the run gives it up after that: a worker that went on would write into another's run."""
     long = tmp_path / "long"
     units = [
-        Unit("long", (), partial(work_long, long)),
-        Unit("bad", (), partial(fail, long)),
-        Unit("never", ("bad",), partial(put, tmp_path / "never")),
+        unit("long", (), partial(work_long, long)),
+        unit("bad", (), partial(fail, long)),
+        unit("never", ("bad",), partial(put, tmp_path / "never")),
     ]
     seen = Seen()
     with pytest.raises(RagftError, match="the disk is full"):
@@ -132,12 +136,12 @@ def test_the_first_error_ends_all_and_nobody_is_left_at_work(tmp_path):
 
 def test_a_need_that_is_not_there_is_a_bug_and_no_waiting_for_ever():
     with pytest.raises(ValueError, match=r"no unit can begin: .*nowhere"):
-        side_by_side([""])([Unit("a", ("nowhere",), die)], Silent())
+        side_by_side([""])([unit("a", ("nowhere",), die)], Silent())
 
 
 def test_a_worker_that_dies_is_said_with_the_remedy():
     with pytest.raises(RagftError, match=r"^lost: its process ended; perhaps the memory ran out\. The same command goes on from here\.$"):
-        side_by_side([""])([Unit("lost", (), die)], Silent())
+        side_by_side([""])([unit("lost", (), die)], Silent())
 
 
 def test_workers_end_with_the_parent(tmp_path):
@@ -147,12 +151,12 @@ def test_workers_end_with_the_parent(tmp_path):
         "from pathlib import Path\n"
         "from ragft.placement import side_by_side\n"
         "from ragft.progress import Silent\n"
-        "from ragft.units import Unit\n"
+        "from ragft.stages import Unit\n"
         "def work(progress):\n"
         "    Path(sys.argv[1]).write_text(str(os.getpid()))\n"
         "    time.sleep(60)\n"
         "if __name__ == '__main__':\n"
-        "    side_by_side([''])([Unit('a', (), work)], Silent())\n"
+        "    side_by_side([''])([Unit('a', 'index', (), work, bool)], Silent())\n"
     )
     note = tmp_path / "pid"
     parent = subprocess.Popen([sys.executable, str(script), str(note)])

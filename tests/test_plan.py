@@ -16,10 +16,10 @@ from ragft.planning import design_of, expected
 from ragft.plantext import plan_text
 from ragft.progress import Silent
 from ragft.settings import ArmSettings, Search, save_study
+from ragft.stages import plan_units
 from ragft.study import prepare, run
 from ragft.tuning import forecast as forecasts
 from ragft.types import FitReport, Forecast
-from ragft.units import plan_units
 
 
 @pytest.fixture

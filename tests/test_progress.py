@@ -42,8 +42,8 @@ def test_error_has_a_line_of_its_own_in_a_terminal(capsys, monkeypatch):
 
 def test_first_build_of_an_index_is_not_already_done(tiny_study, tmp_path, capsys):
     """A lexical index embeds nothing, and was built all the same."""
+    from ragft.stages import plan_units
     from ragft.study import prepare
-    from ragft.units import plan_units
 
     study = tiny_study.model_copy(update={"arms": {"rag": tiny_study.arms["rag"]}})
     index = plan_units(prepare(study, tmp_path))[0]

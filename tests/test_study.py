@@ -17,10 +17,11 @@ from ragft.errors import BusyError, InputError, MismatchError, MissingError
 from ragft.facts import arm_facts
 from ragft.prompts import Style
 from ragft.settings import ArmSettings
+from ragft.stages import plan_units
 from ragft.store import file_sha256, read_json, read_jsonl_as
 from ragft.study import load_result, prepare, run
 from ragft.types import OUTCOMES, Answer, Chunk
-from ragft.units import LATENCY_QUESTIONS, plan_units
+from ragft.units import LATENCY_QUESTIONS
 
 ARMS = ["base", "oracle", "rag", "lora", "rag+lora", "raft"]
 
