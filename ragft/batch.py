@@ -13,7 +13,6 @@ import argparse
 import json
 import shlex
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ from ragft.context import Context
 from ragft.errors import BusyError, NotReadyError, RagftError
 from ragft.files import say_disk_full, say_refused
 from ragft.progress import Lines
-from ragft.stages import KINDS, Kind, carry_out_stage
+from ragft.stages import Kind, carry_out_stage
 from ragft.store import to_json
 from ragft.study import Result, conclude, load_study, of_this_machine, prepare
 from ragft.terminal import say
@@ -35,7 +34,7 @@ DONE, MISTAKE, USAGE, NOT_READY = 0, 1, 2, 3  # 2 is argparse's own for a wrong 
 SOME_FAILED, UNDECIDED = 4, 5
 BUG, BUSY = 70, 75  # EX_SOFTWARE and EX_TEMPFAIL of sysexits.h
 STOPPED, ENDED = 130, 143  # by Ctrl-C, by SIGTERM: 128 and the signal's number
-SCRIPTS: dict[Kind, str] = {"index": "build_rag", "train": "finetune", "answer": "evaluate", "measure": "evaluate"}
+SCRIPTS: dict[str, str] = {"index": "build_rag", "train": "finetune", "answer": "evaluate", "measure": "evaluate"}
 
 
 # ── a job's end ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -149,13 +148,11 @@ def _naming_the_command(given: argparse.Namespace) -> Iterator[None]:
     try:
         yield
     except NotReadyError as error:
-        raise NotReadyError(f"{error} First: {_command(SCRIPTS[error.kind], given)}", error.kind) from error
+        raise NotReadyError(f"{error} First: {_command(error.kind, given)}", error.kind) from error
 
 
-def _command(script: str, given: argparse.Namespace) -> str:
-    """The script's command with the arguments of this one, as a shell takes them."""
-    words = ["python", f"pipelines/{script}.py", str(given.study), "--runs", str(given.runs)]
+def _command(kind: str, given: argparse.Namespace) -> str:
+    """The command that carries out the units of that kind, with the arguments of this one, as a shell takes them."""
+    words = ["python", f"pipelines/{SCRIPTS[kind]}.py", str(given.study), "--runs", str(given.runs)]
     words += ["--limit", str(given.limit)] if given.limit else []
     return shlex.join([*words, *(word for change in given.changes for word in ("--set", change))])
-
-

@@ -57,8 +57,7 @@ def search(context: Context, watcher: Watcher) -> Context:
     """The context with every open setting chosen. Runs the trials that are missing; without `search` in the study, none."""
     if context.study.search is None:
         return context
-    inputs = fingerprint([context.study.answering(), context.domain.sha256, context.model.sha256, context.embedder and context.embedder.sha256])
-    found = read_searched(context.run)
+    inputs, found = _inputs(context), read_searched(context.run)
     if found is None or found.inputs != inputs:
         found = Searched(tuple(_run_all(replace(context, domain=context.domain.without_test()), context.study.search, inputs, watcher)), inputs)
         write_json(searched_path(context.run), found)
@@ -66,6 +65,18 @@ def search(context: Context, watcher: Watcher) -> Context:
     for tokens in set(_chunk_sizes(context)) - {settled.study.chunk_tokens}:
         context.run.discard("index", fingerprint(index_plan(_with_chunks(context, tokens)).key()))
     return settled
+
+
+def is_settled(context: Context) -> bool:
+    """Whether `search` has nothing to try: all trials of the study as it is now are stored, or it searches nothing."""
+    if context.study.search is None:
+        return True
+    found = read_searched(context.run)
+    return found is not None and found.inputs == _inputs(context)
+
+
+def _inputs(context: Context) -> str:
+    return fingerprint([context.study.answering(), context.domain.sha256, context.model.sha256, context.embedder and context.embedder.sha256])
 
 
 def settle(context: Context, results: Iterable[SearchResult]) -> Context:

@@ -23,7 +23,7 @@ from ragft.gate import pass_gate
 from ragft.placement import several_gpus, side_by_side
 from ragft.plan import make_plan
 from ragft.progress import Watcher
-from ragft.search import search
+from ragft.search import is_settled, search
 from ragft.settings import ArmSettings, save_study
 from ragft.store import Artifact, fingerprint, write_json, write_jsonl
 from ragft.units import (
@@ -141,11 +141,14 @@ def _not_ready(context: Context, missing: Sequence[Unit]) -> NotReadyError:
 # ── carrying it out ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def begin(context: Context, watcher: Watcher) -> Context:
-    """What comes before the first unit: the leakage gate, what the run is about, and the settings that the study leaves open.
+def begin(context: Context, watcher: Watcher, kinds: Sequence[Kind] = KINDS) -> Context:
+    """What comes before units of these kinds: the leakage gate, what the run is about, and the settings that the study leaves open.
 
-    Only the holder of the run's lock may call it. Raises InputError where held-out questions leak into training.
+    Only the holder of the run's lock may call it. Raises InputError where held-out questions leak into training, NotReadyError
+    where settings are still to be searched and the index, before which that is done, is none of these kinds.
     """
+    if "index" not in kinds and not is_settled(context):
+        raise NotReadyError(f"{context.run.folder}: the settings that the study searches are not chosen.", "index")
     context.run.sweep()
     pass_gate(context)
     start(context)
@@ -177,11 +180,11 @@ def carry_out_stage(context: Context, kinds: Sequence[Kind], watcher: Watcher, e
     Raises BusyError when another process holds the run, NotReadyError where an earlier stage is not through, and as `begin`.
     """
     with context.run.locked():
-        if manifest.is_finished(context.run):
+        if manifest.is_finished(context.run) and is_settled(context):
             settled = search(context, watcher)
             if not undone(settled, plan_units(settled)):
                 return Work((), tuple(unit.label for unit in units_of(settled, kinds)))
-        settled = begin(context, watcher)
+        settled = begin(context, watcher, kinds)
         units = units_of(settled, kinds)
         missing = {unit.label for unit in undone(settled, units)}
         executor(units, watcher)

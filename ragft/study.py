@@ -93,7 +93,7 @@ def conclude(context: Context) -> Result:
     Raises BusyError when another process holds the run, NotReadyError where a unit is not done.
     """
     with context.run.locked():
-        units_of(begin(context, Silent()), ())
+        units_of(begin(context, Silent(), ()), ())
         _conclude(context.run)
     return load_result(context.run)
 
