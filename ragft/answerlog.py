@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from ragft.files import naming_a_full_disk
-from ragft.store import to_json, write_jsonl
+from ragft.store import line_as, to_json, write_jsonl
 from ragft.types import Answer
+
+BEGINNING = re.compile(rb'\{"question": ("(?:[^"\\]|\\.)*")')  # as to_json begins an answer: its first field
 
 
 class AnswerLog:
@@ -62,3 +66,28 @@ def _whole_lines(path: Path) -> Iterator[Answer]:
                 yield adapter.validate_json(line)
         except ValueError:
             continue
+
+
+# ── one answer of many ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def answer_lines(path: Path) -> dict[str, tuple[int, int]]:
+    """Question -> where the line of its answer begins, and its number; a hundred megabytes in a second, for no answer is parsed.
+
+    Lines that no answer begins (torn ones) are left out.
+    """
+    found, begin = {}, 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if start := BEGINNING.match(line):
+                found[str(json.loads(start[1]))] = (begin, number)
+            begin += len(line)
+    return found
+
+
+def answer_at(path: Path, place: tuple[int, int]) -> Answer:
+    """The answer of a line that `answer_lines` found. Raises InputError, with the line, where it was changed since."""
+    begin, number = place
+    with path.open("rb") as file:
+        file.seek(begin)
+        return line_as(Answer, file.readline(), path, number)

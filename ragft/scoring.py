@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,21 +103,30 @@ def finished(run: Run) -> list[tuple[str, int]]:
     return [(name, seed) for name in arm_names(run) for seed in run.seeds(name) if (run.seed_folder(name, seed) / "done.json").is_file()]
 
 
-def scores_frame(run: Run) -> pd.DataFrame:
-    """One row per arm, seed and question: arm, seed, question, document, stratum, kind, outcome, the prompt's hash, and a column per metric."""
+def scores_frame(run: Run, places: Sequence[tuple[str, int]] | None = None) -> pd.DataFrame:
+    """One row per arm, seed and question: arm, seed, question, document, stratum, kind, outcome, the prompt's hash, and a column per metric.
+
+    `places` are the arms and seeds to read; None: all that are finished.
+    """
     import pandas as pd
 
     gold = {g.id: g for g in read_gold(run)}
-    rows = []
-    for name, seed in finished(run):
-        for row in score_rows(run, name, seed):
-            g = gold.get(row["question"])
-            if g is None:
-                raise _other_questions(name, seed)
-            rows.append({"arm": name, "seed": seed, "document": g.document, "stratum": g.stratum, "kind": g.kind, **row})
-    columns = ["arm", "seed", "document", "stratum", "kind", "question", "outcome", "prompt", *registry.entries("metric")]
-    frame = pd.DataFrame(rows)
-    return frame.reindex(columns=list(dict.fromkeys([*columns, *frame.columns])))  # no rows, or a metric that came later: no values
+    parts = [(name, seed, score_rows(run, name, seed)) for name, seed in (finished(run) if places is None else places)]
+    for name, seed, rows in parts:
+        if any(row["question"] not in gold for row in rows):
+            raise _other_questions(name, seed)
+    keys = dict.fromkeys(key for *_, rows in parts for row in rows for key in row)
+    # by columns: a tenth of the time that a dict a row takes
+    columns: dict[str, list[Any]] = {
+        "arm": [name for name, _, rows in parts for _ in rows],
+        "seed": [seed for _, seed, rows in parts for _ in rows],
+        **{key: [row.get(key, math.nan) for *_, rows in parts for row in rows] for key in keys},
+    }
+    found = [gold[key] for key in columns.get("question", ())]
+    columns |= {"document": [g.document for g in found], "stratum": [g.stratum for g in found], "kind": [g.kind for g in found]}
+    order = ["arm", "seed", "document", "stratum", "kind", "question", "outcome", "prompt", *registry.entries("metric")]
+    frame = pd.DataFrame(columns) if parts else pd.DataFrame()
+    return frame.reindex(columns=list(dict.fromkeys([*order, *frame.columns])))  # no rows, or a metric that came later: no values
 
 
 def score_rows(run: Run, name: str, seed: int) -> list[dict[str, Any]]:

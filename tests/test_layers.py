@@ -90,7 +90,7 @@ LAYERS = [
     ["judged"],
     ["advice", "challenges"],
     ["guide"],
-    ["guidepage", "ladderpage"],
+    ["guidepage", "ladderpage", "examples"],
     ["views", "plantext"],
     ["card", "report", "ladderchecks", "robust", "drill", "hostile", "riskplan", "risks"],
     ["validate"],
