@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import TypeAdapter
 
@@ -14,7 +15,8 @@ from ragft.files import naming_a_full_disk
 from ragft.store import line_as, to_json, write_jsonl
 from ragft.types import Answer
 
-BEGINNING = re.compile(rb'\{"question": ("(?:[^"\\]|\\.)*")')  # as to_json begins an answer: its first field
+T = TypeVar("T")
+BEGINNING = re.compile(rb'\{"question": ("(?:[^"\\]|\\.)*")')  # as to_json begins an answer and a row of scores
 
 
 class AnswerLog:
@@ -68,13 +70,13 @@ def _whole_lines(path: Path) -> Iterator[Answer]:
             continue
 
 
-# ── one answer of many ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── one question of many ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def answer_lines(path: Path) -> dict[str, tuple[int, int]]:
-    """Question -> where the line of its answer begins, and its number; a hundred megabytes in a second, for no answer is parsed.
+def question_lines(path: Path) -> dict[str, tuple[int, int]]:
+    """Of answers.jsonl or scores.jsonl: question -> where its line begins, and its number. No line is parsed as a whole, so this takes little.
 
-    Lines that no answer begins (torn ones) are left out.
+    Lines that begin otherwise (torn ones) are left out.
     """
     found, begin = {}, 0
     with path.open("rb") as file:
@@ -85,9 +87,9 @@ def answer_lines(path: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def answer_at(path: Path, place: tuple[int, int]) -> Answer:
-    """The answer of a line that `answer_lines` found. Raises InputError, with the line, where it was changed since."""
+def record_at(kind: type[T], path: Path, place: tuple[int, int]) -> T:
+    """The record of a line that `question_lines` found. Raises InputError, with the line, where it was changed since."""
     begin, number = place
     with path.open("rb") as file:
         file.seek(begin)
-        return line_as(Answer, file.readline(), path, number)
+        return line_as(kind, file.readline(), path, number)

@@ -108,15 +108,20 @@ def scores_frame(run: Run, places: Sequence[tuple[str, int]] | None = None) -> p
 
     `places` are the arms and seeds to read; None: all that are finished.
     """
+    parts = [(name, seed, score_rows(run, name, seed)) for name, seed in (finished(run) if places is None else places)]
+    return frame_of(parts, read_gold(run))
+
+
+def frame_of(parts: Sequence[tuple[str, int, Sequence[Mapping[str, Any]]]], golds: Sequence[Gold]) -> pd.DataFrame:
+    """The frame of these score rows: (arm, seed, its rows). Raises MismatchError for a question without its gold."""
     import pandas as pd
 
-    gold = {g.id: g for g in read_gold(run)}
-    parts = [(name, seed, score_rows(run, name, seed)) for name, seed in (finished(run) if places is None else places)]
+    gold = {g.id: g for g in golds}
     for name, seed, rows in parts:
         if any(row["question"] not in gold for row in rows):
             raise _other_questions(name, seed)
     keys = dict.fromkeys(key for *_, rows in parts for row in rows for key in row)
-    # by columns: a tenth of the time that a dict a row takes
+    # by columns: a fraction of the time that a dict a row takes
     columns: dict[str, list[Any]] = {
         "arm": [name for name, _, rows in parts for _ in rows],
         "seed": [seed for _, seed, rows in parts for _ in rows],

@@ -79,6 +79,7 @@ LAYERS = [
         "ladder",
         "knowledge",
         "rescue",
+        "sifting",
         "material",
         "costpage",
         "trainingpage",
