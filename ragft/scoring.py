@@ -152,21 +152,22 @@ def score_table(run: Run, metric: str, reference: str) -> ScoreTable:
     absent = [name for name in arm_names(run) if name not in names]
     if absent:
         raise MissingError(f"{run.folder}: no answers yet of {', '.join(absent)}. Finish the run first: ragft run")
-    _check_pairs(run, found)
-    if any(metric not in row for name, seed in found for row in score_rows(run, name, seed)):
+    rows = {place: score_rows(run, *place) for place in found}
+    _check_pairs(run, rows, gold)
+    if any(metric not in row for part in rows.values() for row in part):
         raise InputError(f"{run.folder}: answers are not scored by '{metric}' yet. Score them with: ragft score {run.folder}")
     arms, declined = [], np.full(len(gold), False)
     for name in names:
         arm = read_json(run.folder / "arms" / name / "arm.json")
         seeds = [seed for arm_name, seed in found if arm_name == name]
-        values = [_column(score_rows(run, name, seed), gold, metric) for seed in seeds]
-        declined |= np.any([_declined(score_rows(run, name, seed), gold, metric) for seed in seeds], axis=0)
+        values = [_column(rows[name, seed], gold, metric) for seed in seeds]
+        declined |= np.any([_declined(rows[name, seed], gold, metric) for seed in seeds], axis=0)
         fits = [read_json(run.seed_folder(name, seed) / "fit.json") for seed in seeds]
         adapters = fingerprint([fit["adapter"]["sha256"] for fit in fits]) if arm["tuning"] else ""
         slots = (arm["retriever"], arm["tuning"], arm["format"], arm["model"], arm["k"])
         arms.append(ArmScores(name, np.array(values), *slots, adapters, is_control(arm), dose_of(arm), recipe_of(arm), arm.get("system") or ""))
     first = next((seed for name, seed in found if name == reference), 0)
-    hit = _column(score_rows(run, reference, first), gold, "recall@k") if reference in names else np.full(len(gold), np.nan)
+    hit = _column(rows[reference, first], gold, "recall@k") if reference in names else np.full(len(gold), np.nan)
     return ScoreTable(
         questions=tuple(g.id for g in gold),
         documents=tuple(g.document for g in gold),
@@ -195,14 +196,13 @@ def _declined(rows: Sequence[dict[str, Any]], gold: Sequence[Gold], metric: str)
     return np.array([g.id in found for g in gold])
 
 
-def _check_pairs(run: Run, found: Sequence[tuple[str, int]]) -> None:
+def _check_pairs(run: Run, found: Mapping[tuple[str, int], Sequence[Mapping[str, Any]]], golds: Sequence[Gold]) -> None:
     """Arms are paired only when they answered the same questions with the same base weights over the same chunks, and
     those with the same retriever and k from the same prompts. Systems answer the same questions."""
-    gold = {g.id for g in read_gold(run)}
+    gold = {g.id for g in golds}
     indexes, models, prompts = {}, {}, dict[tuple[str, str, int], tuple[str, str]]()
-    for name, seed in found:
+    for (name, seed), rows in found.items():
         arm = read_json(run.folder / "arms" / name / "arm.json")
-        rows = score_rows(run, name, seed)
         if {row["question"] for row in rows} != gold:
             raise _other_questions(name, seed)
         if arm.get("system"):

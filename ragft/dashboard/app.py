@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from ragft.dashboard import arms, losses, questions, verdict
+from ragft.dashboard import arms, losses, questions, review, verdict
 from ragft.dashboard.looks import plain, use_style
 from ragft.dashboard.runs import CHOSEN, RUNS, finished
 from ragft.errors import RagftError
@@ -23,6 +23,7 @@ PAGES = {
     ],
     "Evidence": [
         (questions.show, "Questions", "questions", ":material/quiz:"),
+        (review.show, "Review", "review", ":material/fact_check:"),
     ],
 }
 

@@ -128,7 +128,7 @@ def _one(run: Run, key: str, asked: Asked, found: list[str]) -> None:
     frame = scoring.frame_of([(*place, [row]) for place, row in scores.items()], [gold])
     marks = marks_of(m, frame, answers, gold)
     several = {arm.name for arm in m.arms if len(arm.seeds) > 1}
-    labels = {place: f"{place[0]}, seed {place[1]}" if place[0] in several else place[0] for place in answers}
+    labels = {place: f"{place[0]} (seed {place[1]})" if place[0] in several else place[0] for place in answers}
     given = [Given(labels[place], answer, marks[place]) for place, answer in answers.items()]
     looks.section("example.html", {"x": example(m.questions[key], gold, given)})
     with st.expander("All scores of these answers, and what they took"):
@@ -139,17 +139,14 @@ def _one(run: Run, key: str, asked: Asked, found: list[str]) -> None:
 
 def _steps(key: str, found: list[str]) -> None:
     place = found.index(key) if key in found else -1
-    before, after, where = st.columns([1, 1, 3], vertical_alignment="center")
-
     def go(step: int) -> None:
         st.session_state[QUESTION] = found[place + step]
 
-    with before:
-        st.button("Previous", shortcut="K", disabled=place <= 0, on_click=go, args=(-1,), width="stretch")
-    with after:
-        st.button("Next", shortcut="J", disabled=not found or place == len(found) - 1, on_click=go, args=(1,), width="stretch")
-    with where:
-        st.caption(f"Question {place + 1:,} of {len(found):,}" if place >= 0 else "This question is not among those that pass the filters.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Previous", shortcut="K", disabled=place <= 0, on_click=go, args=(-1,))
+        st.button("Next", shortcut="J", disabled=not found or place == len(found) - 1, on_click=go, args=(1,))
+        where = f"Question {place + 1:,} of {len(found):,}" if place >= 0 else "This question is not among those that pass the filters."
+        st.caption(where, width="content")
 
 
 def _read(run: Run, key: str, name: str, kind: type[T]) -> dict[tuple[str, int], T]:

@@ -69,8 +69,8 @@ def test_a_link_to_one_question_and_the_steps_beside_it(runs):
 def test_every_seed_of_a_trained_arm_answers(runs):
     body = html(opened(runs, "questions", id="q07"))
     for seed in range(3):
-        assert f"rag+lora, seed {seed}" in body
-    assert "rag, seed 0" not in body  # not trained: one seed says it all
+        assert f"rag+lora (seed {seed})" in body
+    assert "rag (seed 0)" not in body  # not trained: one seed says it all
 
 
 def test_wrong_values_in_the_address_are_left_out_with_a_warning(runs):
