@@ -68,7 +68,7 @@ def write_report(run: Run) -> Path:
 def what_is_known(m: Material) -> dict[str, Any]:
     """What the templates of the report and of the dashboard know, but for "which", the guide."""
     return {
-        "m": m,
+        **origin(m),
         "d": m.decision,
         "c": m.comparison,
         "metric_summary": registry.lookup("metric", m.comparison.metric).summary,
@@ -98,23 +98,31 @@ def what_is_known(m: Material) -> dict[str, Any]:
         **costpage.view(m),
         **_followed_up(m),
         "examples": examples.examples(m),
-        "settings": yaml.safe_dump({**m.study.model_dump(mode="json"), "domain": Path(m.study.domain).name}, sort_keys=False, allow_unicode=True),
         "no_interval": diagnosis.no_interval,
+    }
+
+
+def origin(m: Material) -> dict[str, Any]:
+    """What made_from.html and plan.html know: where the run came from. Reads no answer."""
+    plan, review = read_plan(m.run.folder), read_review(m.run)
+    return {
+        "m": m,
+        "reviewed": review_sentences(review) if review else ["Nobody has reviewed them (ragft questions review)."],
+        "planned": plantext.view(plan) if plan else None,
+        "settings": yaml.safe_dump({**m.study.model_dump(mode="json"), "domain": Path(m.study.domain).name}, sort_keys=False, allow_unicode=True),
     }
 
 
 def _followed_up(m: Material) -> dict[str, Any]:
     """What was tried on the run after it was finished, and the sections with their numbers: those that hold something, and what could be tried."""
     drill, risks = read_drill(m.run.folder), read_risks(m.run.folder)
-    judges, plan, review = read_judged(m.run), read_plan(m.run.folder), read_review(m.run)
+    judges = read_judged(m.run)
     names = [section for section in SECTIONS if section[0] != "judges" or judges]
     return {
         "drill": drilled.view(drill) if drill else None,
         "risks": risks if risks and risks.metric == m.comparison.metric else None,
         "kinds": KINDS,
         "judges": judges,
-        "reviewed": review_sentences(review) if review else ["Nobody has reviewed them (ragft questions review)."],
-        "planned": plantext.view(plan) if plan else None,
         "sections": names,
         "heads": {key: f"{number} · " for number, (key, _) in enumerate(names, start=1)},
         "places": {key: Markup('<a href="#{}">section {}</a>').format(key, number) for number, (key, _) in enumerate(names, start=1)},

@@ -80,6 +80,8 @@ LAYERS = [
         "knowledge",
         "rescue",
         "sifting",
+        "abreast",
+        "corpus",
         "material",
         "costpage",
         "trainingpage",

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from ragft.dashboard import arms, losses, questions, review, verdict
+from ragft.dashboard import arms, compare, corpus, losses, questions, review, verdict
 from ragft.dashboard.looks import plain, use_style
 from ragft.dashboard.runs import CHOSEN, RUNS, finished
 from ragft.errors import RagftError
@@ -24,6 +24,8 @@ PAGES = {
     "Evidence": [
         (questions.show, "Questions", "questions", ":material/quiz:"),
         (review.show, "Review", "review", ":material/fact_check:"),
+        (corpus.show, "Corpus and leakage", "corpus", ":material/library_books:"),
+        (compare.show, "Compare runs", "compare", ":material/compare_arrows:"),
     ],
 }
 

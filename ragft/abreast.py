@@ -1,0 +1,98 @@
+"""Runs abreast: what each came to, in a line, and of some of them the arms and the settings that differ. Reads small files only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ragft import charts
+from ragft.charts import IntervalRow
+from ragft.comparison import Comparison
+from ragft.numbers import NONE, percent
+from ragft.store import read_json
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A finished run in a line. `score` is that of the recommended arm, a share, with its 95 % interval; None: none can be given."""
+
+    verdict: str
+    recommend: str
+    metric: str
+    score: float
+    low: float | None
+    high: float | None
+    model: str
+    domain: str
+    questions: int
+    began: str
+
+
+def summary(folder: Path) -> Summary:
+    """Raises MissingError or InputError for a run that is not finished or whose files cannot be read."""
+    manifest, decision, found = (read_json(folder / f"{name}.json") for name in ("manifest", "decision", "comparison"))
+    arm = next(row for row in found["arms"] if row["name"] == decision["recommend"])
+    return Summary(
+        verdict=decision["verdict"],
+        recommend=decision["recommend"],
+        metric=found["metric"],
+        score=arm["estimate"]["mean"],
+        low=arm["low"],
+        high=arm["high"],
+        model=manifest["model"]["name"],
+        domain=manifest["data"]["domain"],
+        questions=manifest["data"]["questions"]["test"],
+        began=str(manifest["began"]),
+    )
+
+
+def arms_chart(found: Mapping[str, Comparison]) -> str:
+    """Every arm of every run (label -> its comparison) with its own 95 % interval, those of one name together."""
+    names = list(dict.fromkeys(row.name for one in found.values() for row in one.arms))
+    rows, highest = [], 1.0
+    for name in names:
+        for label, one in found.items():
+            for row in (row for row in one.arms if row.name == name):
+                mean, low, high = row.estimate.mean, row.low, row.high
+                known = low is not None and high is not None
+                note = f"{percent(mean)} ({100 * low:.1f} to {100 * high:.1f})" if low is not None and high is not None else percent(mean)
+                bounds = (100 * low, 100 * high) if low is not None and high is not None else (None, None)
+                rows.append(IntervalRow(f"{name} · {label}", note, 100 * mean, *bounds))
+                highest = max(highest, 100 * mean, *(bounds[1:] if known and bounds[1] is not None else ()))
+    metric = next(iter(found.values())).metric
+    return charts.interval_chart(rows, charts.axis(0, highest), title="Score of each arm in each run with its 95 % interval.", unit=f"{metric}, %")
+
+
+def differing(folders: Sequence[Path]) -> dict[str, list[str]]:
+    """Setting -> its value in each run's study.yaml, of those that are not the same in all."""
+    flat = [_flat(yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8"))) for folder in folders]
+    return _rows(flat)
+
+
+def made_from(folders: Sequence[Path]) -> dict[str, list[str]]:
+    """What differs in what the runs were made from: weights, data, code and versions, by their manifests."""
+    flat = []
+    for folder in folders:
+        made = read_json(folder / "manifest.json")
+        kept = {key: made.get(key) for key in ("model", "embedder", "reranker", "data", "code", "versions", "machine")}
+        flat.append({key: value for key, value in _flat(kept).items() if not key.endswith(".origin")})
+    return _rows(flat)
+
+
+def _rows(flat: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    keys = dict.fromkeys(key for one in flat for key in one)
+    rows = {key: [one.get(key, NONE) for one in flat] for key in keys}
+    return {key: values for key, values in rows.items() if len(set(values)) > 1}
+
+
+def _flat(value: Any, key: str = "") -> dict[str, str]:
+    """ "arms.rag.k" -> "3"."""
+    if isinstance(value, Mapping) and value:
+        return {name: text for part, inner in value.items() for name, text in _flat(inner, f"{key}.{part}" if key else str(part)).items()}
+    if isinstance(value, list):
+        return {key: ", ".join(map(str, value)) or NONE}
+    return {key: NONE if value is None or value == {} else str(value)}
