@@ -16,7 +16,8 @@ SETTINGS = {
     "client.showErrorDetails": "none",
     "server.fileWatcherType": "none",
     "server.maxUploadSize": "500",  # MB
-    "theme.primaryColor": "#0072b2",
+    "theme.light.primaryColor": "#0072b2",
+    "theme.dark.primaryColor": "#56b4e9",
 }
 PAGE = Path(__file__).parent / "page.py"
 

@@ -45,3 +45,10 @@ def test_no_runs(tmp_path, monkeypatch):
     found = opened(tmp_path)
     assert not found.exception
     assert "No finished run in" in found.info[0].value
+
+
+def test_bundled_example(tmp_path):
+    found = opened(tmp_path)  # a folder without runs, as in a fresh checkout
+    assert not found.exception
+    assert found.sidebar.selectbox[0].value.endswith("29ec2a3e3596")
+    assert "verdict: adopt-both" in html(found)
