@@ -11,9 +11,11 @@ import yaml
 
 from ragft import charts
 from ragft.charts import IntervalRow
-from ragft.comparison import Comparison
+from ragft.comparison import ArmRow, Comparison
 from ragft.numbers import NONE, percent
 from ragft.store import read_json
+
+HASH = 12  # digits of a sum that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +54,18 @@ def summary(folder: Path) -> Summary:
 
 def arms_chart(found: Mapping[str, Comparison]) -> str:
     """Every arm of every run (label -> its comparison) with its own 95 % interval, those of one name together."""
-    names = list(dict.fromkeys(row.name for one in found.values() for row in one.arms))
-    rows, highest = [], 1.0
-    for name in names:
-        for label, one in found.items():
-            for row in (row for row in one.arms if row.name == name):
-                mean, low, high = row.estimate.mean, row.low, row.high
-                known = low is not None and high is not None
-                note = f"{percent(mean)} ({100 * low:.1f} to {100 * high:.1f})" if low is not None and high is not None else percent(mean)
-                bounds = (100 * low, 100 * high) if low is not None and high is not None else (None, None)
-                rows.append(IntervalRow(f"{name} · {label}", note, 100 * mean, *bounds))
-                highest = max(highest, 100 * mean, *(bounds[1:] if known and bounds[1] is not None else ()))
-    metric = next(iter(found.values())).metric
-    return charts.interval_chart(rows, charts.axis(0, highest), title="Score of each arm in each run with its 95 % interval.", unit=f"{metric}, %")
+    names = dict.fromkeys(row.name for one in found.values() for row in one.arms)
+    shown = [_interval(f"{name} · {label}", row) for name in names for label, one in found.items() for row in one.arms if row.name == name]
+    highest = max((value for row in shown for value in (row.mean, row.high or 0.0)), default=100.0)
+    title, unit = "Score of each arm in each run with its 95 % interval.", f"{next(iter(found.values())).metric}, %"
+    return charts.interval_chart(shown, charts.axis(0, max(highest, 1)), title=title, unit=unit)
+
+
+def _interval(label: str, row: ArmRow) -> IntervalRow:
+    mean = row.estimate.mean
+    if row.low is None or row.high is None:
+        return IntervalRow(label, percent(mean), 100 * mean, None, None)
+    return IntervalRow(label, f"{percent(mean)} ({100 * row.low:.1f} to {100 * row.high:.1f})", 100 * mean, 100 * row.low, 100 * row.high)
 
 
 def differing(folders: Sequence[Path]) -> dict[str, list[str]]:
@@ -79,7 +80,8 @@ def made_from(folders: Sequence[Path]) -> dict[str, list[str]]:
     for folder in folders:
         made = read_json(folder / "manifest.json")
         kept = {key: made.get(key) for key in ("model", "embedder", "reranker", "data", "code", "versions", "machine")}
-        flat.append({key: value for key, value in _flat(kept).items() if not key.endswith(".origin")})
+        known = {key: value for key, value in _flat(kept).items() if not key.endswith(".origin")}
+        flat.append({key: value[:HASH] if key.endswith("sha256") else value for key, value in known.items()})
     return _rows(flat)
 
 
@@ -95,4 +97,4 @@ def _flat(value: Any, key: str = "") -> dict[str, str]:
         return {name: text for part, inner in value.items() for name, text in _flat(inner, f"{key}.{part}" if key else str(part)).items()}
     if isinstance(value, list):
         return {key: ", ".join(map(str, value)) or NONE}
-    return {key: NONE if value is None or value == {} else str(value)}
+    return {key: NONE if value in (None, {}, "") else str(value)}

@@ -69,7 +69,7 @@ def marks_of(m: Material, frame: Any, answers: Mapping[tuple[str, int], Answer],
     """(arm, seed) -> the mark of its answer to one question. The frame is that of scoring.scores_frame, this question's rows."""
     texts = {place: {gold.id: answer.text} for place, answer in answers.items()}
     told = ladder.with_texts(frame, texts, [gold], m.comparison.metric, m.base)
-    found = {}
+    found: dict[tuple[str, int], str] = {}
     for seed in told["seed"].unique():
         own = told[told["seed"] == seed]
         marks = ladder.marks(own, m.comparison.metric, dict.fromkeys(own["arm"], int(seed)), [gold])

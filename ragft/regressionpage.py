@@ -36,9 +36,7 @@ def regression_page(found: Regression) -> str:
     lines += _bullets("What differs", found.changed) + _bullets("Mind", found.warnings)
     if found.most_lost:
         lines += ["", "| question | text | baseline | new |", "|---|---|---:|---:|"]
-        lines += [
-            f"| {ordinary(one.id)} | {ordinary(one.question)} | {percent(one.baseline)} | {percent(one.new)} |" for one in found.most_lost
-        ]
+        lines += [f"| {ordinary(one.id)} | {ordinary(one.question)} | {percent(one.baseline)} | {percent(one.new)} |" for one in found.most_lost]
     return "\n".join(lines) + "\n"
 
 

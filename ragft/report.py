@@ -8,7 +8,7 @@ The section "Which fine-tuning?" comes from `guide`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,21 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from markupsafe import Markup
 
-from ragft import charts, costpage, diagnosis, dosepage, drilled, examples, guidepage, ladderpage, numbers, plantext, registry, slicewords, trainingpage
+from ragft import (
+    charts,
+    costpage,
+    diagnosis,
+    dosepage,
+    drilled,
+    examples,
+    guidepage,
+    ladderpage,
+    numbers,
+    plantext,
+    registry,
+    slicewords,
+    trainingpage,
+)
 from ragft.charts import IntervalRow
 from ragft.compare import ArmRow, Comparison, SliceRow
 from ragft.domain.splits import STRATA

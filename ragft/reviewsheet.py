@@ -217,7 +217,7 @@ def _review(run: Run, rows: Sequence[Reviewed], total: int, sampled: int, unjudg
 
 
 def review_of(run: Run, rows: Sequence[Row], verdicts: Mapping[str, tuple[str, str]], before: Review | None = None) -> Review:
-    """The review of these rows: question -> its verdict, of VERDICTS, and a note. What `before` says of questions that are no longer among them stays."""
+    """The review of these rows: question -> its verdict, of VERDICTS, and a note. What `before` says of other questions stays."""
     here = {row.gold.id for row in rows}
     judged = [Reviewed(row.gold.id, row.sampled, row.disputed, *verdicts[row.gold.id]) for row in rows if row.gold.id in verdicts]
     kept = [row for row in (before.rows if before else ()) if row.question not in here]

@@ -1,4 +1,4 @@
-"""What stands in the address, so that a link leads to what was seen: one parameter a widget. A value that is not possible is ignored with a warning."""
+"""What stands in the address, so that a link leads to what was seen: one parameter a widget. What is not possible is left out, with a warning."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def say(key: str, value: str) -> None:
         st.query_params.pop(key, None)
 
 
-def choice(label: str, key: str, options: Sequence[str], words: Callable[[str], str], help: str | None = None) -> str:
+def choice(label: str, key: str, options: Sequence[str], words: Callable[[str], str], hint: str | None = None) -> str:
     """A box to choose from. The first option is chosen where nothing else is, and then the address says nothing."""
     state = f"asked_{key}"
     if st.session_state.get(state) not in options:
         st.session_state[state] = asked(key, lambda value: value in options) or options[0]
-    st.selectbox(label, options, key=state, format_func=words, help=help)
+    st.selectbox(label, options, key=state, format_func=words, help=hint)
     value = str(st.session_state[state])
     say(key, "" if value == options[0] else value)
     return value

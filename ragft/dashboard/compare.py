@@ -12,7 +12,6 @@ from ragft import abreast
 from ragft.comparison import Comparison
 from ragft.dashboard import address, looks, runs
 from ragft.errors import RagftError
-from ragft.numbers import span
 from ragft.regression import Regression, compare_runs
 from ragft.store import Run, read_record
 
@@ -28,7 +27,8 @@ def show() -> None:
     _table(found)
     others = _others(run.folder.name, [name for name in found if name != run.folder.name])
     if not others:
-        st.info(f"Choose one run or more to set beside {looks.plain(run.folder.name)}. Another first one is chosen at the left.", icon=":material/compare_arrows:")
+        words = f"Choose one run or more to set beside {looks.plain(run.folder.name)}. Another first one is chosen at the left."
+        st.info(words, icon=":material/compare_arrows:")
         return
     chosen = {label: found[name].folder for label, name in zip(LABELS, [run.folder.name, *others], strict=False)}
     for label, folder in chosen.items():
@@ -37,7 +37,7 @@ def show() -> None:
     _settings(chosen)
     st.subheader("An arm of both, paired by question")
     if len(chosen) > 2:
-        st.caption("Two runs at a time: A and the first of the others.")
+        st.caption("Two runs at a time: A, the baseline, and B.")
     _paired(chosen)
 
 
@@ -52,8 +52,9 @@ def _table(found: Mapping[str, runs.Listed]) -> None:
         except (RagftError, OSError, KeyError, TypeError, StopIteration) as error:
             broken.append(f"{name}: {error}")
             continue
-        score = f"{100 * made.score:.1f}" + (f" ({span(made.low, made.high)})" if made.low is not None else "")
-        lines.append((name, made.verdict, made.recommend, score, made.metric, made.model, made.domain, made.questions, made.began[:16].replace("T", " ")))
+        bounds = "" if made.low is None or made.high is None else f" ({100 * made.low:.0f} to {100 * made.high:.0f})"
+        what = (made.model, made.domain, made.questions, made.began[:16].replace("T", " "))
+        lines.append((name, made.verdict, made.recommend, f"{100 * made.score:.1f}{bounds}", made.metric, *what))
     columns = ("run", "verdict", "recommended", "its score, %", "metric", "model", "domain", "questions", "begun")
     st.dataframe(dict(zip(columns, zip(*lines, strict=True), strict=True)) if lines else {}, hide_index=True, height=min(HIGH, 40 + 36 * len(lines)))
     for why in broken:
@@ -121,7 +122,8 @@ def _paired(chosen: Mapping[str, Path]) -> None:
         st.warning(f"Not paired: {looks.plain(error)}", icon=":material/block:")
         return
     lost = [(one, f"questions?{urlencode({'run': new.folder.name, 'id': one.id, 'arm': arm})}") for one in found.most_lost]
-    looks.section("regression.html", {"found": found, "sides": [(first, found.baseline), (second, found.new)], "lost": lost})
+    sides = [(f"{first}, the baseline", found.baseline), (f"{second}, the new run", found.new)]
+    looks.section("regression.html", {"found": found, "sides": sides, "lost": lost})
 
 
 @st.cache_resource(max_entries=32, show_spinner="Pairing the answers of both runs …")

@@ -100,7 +100,7 @@ def _document(m: Material, held: Held, key: str) -> None:
         why = f"{place} holds another version of this document than the run saw" if document else f"{place} {gone}"
         st.info(f"{why}. Shown is what the run's index holds of it, chunk by chunk." if chunks else f"{why}, and the run holds no chunks of it.")
         parts = [(chunk.heading, marked(chunk.text, chunk.span, spans)) for chunk in sorted(chunks, key=lambda chunk: chunk.span.start)]
-    questions = [(id, m.questions[id], f"questions?{urlencode({'run': m.run.folder.name, 'id': id})}") for id in evidence]
+    questions = [(one, m.questions[one], f"questions?{urlencode({'run': m.run.folder.name, 'id': one})}") for one in evidence]
     title = next((one.title for one in held.listed if one.id == key), "")
     looks.section("document.html", {"document": key, "title": title, "parts": parts, "questions": questions})
 
@@ -110,7 +110,8 @@ def _document(m: Material, held: Held, key: str) -> None:
 
 def _questions(m: Material) -> None:
     counts = m.manifest["data"]["questions"]
-    st.caption(", ".join(f"{number:,} {split}" for split, number in counts.items()) + " questions. Below: the test questions, which the verdict rests on.")
+    asked = ", ".join(f"{number:,} {split}" for split, number in counts.items())
+    st.caption(f"{asked} questions. Below: the test questions, which the verdict rests on.")
     found = corpus.questions_table(m.golds)
     strata = [key for key in STRATA if any(key in row for row in found.values())]
     table = {"kind": [kind or "(none given)" for kind in found], **{key: [row.get(key, 0) for row in found.values()] for key in strata}}
@@ -121,5 +122,5 @@ def _questions(m: Material) -> None:
 
 def _leaks(run: Run) -> None:
     gate = read_gate(run.folder)
-    looks.say("A held-out question leaks when one could answer it by copying the answer of a training question. The gate looks before anything is trained.")
+    looks.say("A held-out question leaks when one could answer it by copying a training answer. The gate looks before anything is trained.")
     looks.section("leaks.html", {"gate": gate, "stop": {pair.leak.question for pair in gate.blocking} if gate else set()})

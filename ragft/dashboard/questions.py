@@ -44,7 +44,8 @@ def show() -> None:
     sieve, seed = _sieve(run, seeds)
     asked = _asked(str(run.folder), runs.stamp(run), seed)
     found = sift(asked.board, sieve)
-    st.caption(f"{len(found):,} of {len(asked.golds):,} questions. Marks are by {looks.plain(m.comparison.metric)}, of each arm's {_seed_words(seed)}.")
+    metric = looks.plain(m.comparison.metric)
+    st.caption(f"{len(found):,} of {len(asked.golds):,} questions. Marks are by {metric}, of each arm's {_seed_words(seed)}.")
     chosen = _chosen(found, asked)
     if found:
         _table(found, asked, chosen)
@@ -114,7 +115,12 @@ def _table(found: list[str], asked: Asked, chosen: str) -> None:
             st.session_state[QUESTION] = found[rows[0]]
 
     st.dataframe(
-        shown, key=table, height=HIGH, on_select=pick, selection_mode="single-row", column_config={"question": st.column_config.TextColumn(width="large")}
+        shown,
+        key=table,
+        height=HIGH,
+        on_select=pick,
+        selection_mode="single-row",
+        column_config={"question": st.column_config.TextColumn(width="large")},
     )
 
 
@@ -139,6 +145,7 @@ def _one(run: Run, key: str, asked: Asked, found: list[str]) -> None:
 
 def _steps(key: str, found: list[str]) -> None:
     place = found.index(key) if key in found else -1
+
     def go(step: int) -> None:
         st.session_state[QUESTION] = found[place + step]
 
@@ -164,7 +171,12 @@ def _places(folder: str, _stamp: int, name: str) -> dict[tuple[str, int], tuple[
 
 def _scores(frame: pd.DataFrame, labels: dict[tuple[str, int], str]) -> None:
     metrics = [name for name in registry.entries("metric") if name in frame and frame[name].notna().any()]
-    table = frame.assign(_label=[labels[row.arm, row.seed] for row in frame.itertuples()]).set_index("_label")[metrics].astype(float).T
+    table = (
+        frame.assign(_label=[labels[arm, seed] for arm, seed in zip(frame["arm"], frame["seed"], strict=True)])
+        .set_index("_label")[metrics]
+        .astype(float)
+        .T
+    )
     table.columns.name = None
     table.insert(0, "what it is", [registry.lookup("metric", name).summary for name in table.index])
     table.index.name = "metric"

@@ -82,7 +82,9 @@ def _progress(desk: Desk) -> None:
     judged, drawn = (sum(row.gold.id in desk.verdicts for row in some) for some in (desk.rows, sampled))
     if desk.review is None and not runs.is_example(desk.run):
         st.selectbox("Questions drawn at random", SIZES, index=SIZES.index(USUAL), key="review_size", help="Fixed with the first verdict.")
-    words = f"{judged} of {len(desk.rows)} judged: {drawn} of {len(sampled)} drawn at random, {judged - drawn} of {len(desk.rows) - len(sampled)} others"
+    words = (
+        f"{judged} of {len(desk.rows)} judged: {drawn} of {len(sampled)} drawn at random, {judged - drawn} of {len(desk.rows) - len(sampled)} others"
+    )
     st.progress(judged / max(1, len(desk.rows)), text=words)
     if desk.review:
         for sentence in review_sentences(desk.review):
@@ -104,7 +106,8 @@ def _one(desk: Desk) -> None:
         st.caption(f"Judged: {NAMES[verdict]}" + (f" · {looks.plain(note)}" if note else ""))
     if runs.is_example(desk.run):
         return
-    note = st.text_input("Comment", value=note, key=f"review_note_{desk.run.folder.name}_{row.gold.id}", placeholder="what is wrong, or where it stands")
+    own = f"review_note_{desk.run.folder.name}_{row.gold.id}"
+    note = st.text_input("Comment", value=note, key=own, placeholder="what is wrong, or where it stands")
     _verdicts(desk, row, note)
 
 
@@ -202,7 +205,8 @@ def _changed(before: Decision, after: Decision) -> None:
     if same:
         looks.say("Decided again. The verdict stays <b>{}</b> (recommended: {}).", after.verdict, after.recommend)
     else:
-        looks.say("Decided again. The verdict was <b>{}</b> ({}) and is now <b>{}</b> ({}).", before.verdict, before.recommend, after.verdict, after.recommend)
+        both = (before.verdict, before.recommend, after.verdict, after.recommend)
+        looks.say("Decided again. The verdict was <b>{}</b> ({}) and is now <b>{}</b> ({}).", *both)
     looks.say("{}", after.headline)
     for title, sentences in (("New in it", _new(after, before)), ("No longer in it", _new(before, after))):
         if sentences:
