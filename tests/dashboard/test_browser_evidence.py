@@ -54,9 +54,9 @@ def test_a_filter_stands_in_the_address_and_comes_back_by_it(sheet):
 
 def test_search_keeps_its_keys_to_itself(sheet):
     page = sheet.open("questions", run=RUN, id="q05")
-    page.get_by_label("Search").fill("")
-    page.get_by_label("Search").press_sequentially("jk q07")
-    page.get_by_label("Search").press("Enter")
+    page.get_by_role("textbox", name="Search").fill("")
+    page.get_by_role("textbox", name="Search").press_sequentially("jk q07")
+    page.get_by_role("textbox", name="Search").press("Enter")
     page.wait_for_url("**q=jk*")
     sheet.settle()
     assert asked(page)["id"] == ["q05"]
@@ -74,8 +74,8 @@ def own(browser, tmp_path):
 def test_labels_are_judged_with_two_keys(own):
     sheet, run = own
     page = sheet.open("review")
-    page.get_by_label("Comment").fill("axy: no verdict")  # typed keys are words
-    page.get_by_label("Comment").press("Tab")
+    page.get_by_role("textbox", name="Comment").fill("axy: no verdict")  # typed keys are words
+    page.get_by_role("textbox", name="Comment").press("Tab")
     sheet.settle()
     assert page.get_by_role("button", name="Accept").count() == 0
     page.locator("h1").click()
