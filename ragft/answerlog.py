@@ -82,7 +82,8 @@ def question_lines(path: Path) -> dict[str, tuple[int, int]]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if start := BEGINNING.match(line):
-                found[str(json.loads(start[1]))] = (begin, number)
+                name = start[1]
+                found[str(json.loads(name)) if b"\\" in name else name[1:-1].decode()] = (begin, number)
             begin += len(line)
     return found
 

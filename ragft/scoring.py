@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,24 +103,27 @@ def finished(run: Run) -> list[tuple[str, int]]:
     return [(name, seed) for name in arm_names(run) for seed in run.seeds(name) if (run.seed_folder(name, seed) / "done.json").is_file()]
 
 
-def scores_frame(run: Run, places: Sequence[tuple[str, int]] | None = None) -> pd.DataFrame:
+def scores_frame(run: Run, places: Sequence[tuple[str, int]] | None = None, only: Collection[str] | None = None) -> pd.DataFrame:
     """One row per arm, seed and question: arm, seed, question, document, stratum, kind, outcome, the prompt's hash, and a column per metric.
 
-    `places` are the arms and seeds to read; None: all that are finished.
+    `places` are the arms and seeds to read; None: all that are finished. `only`: what of the scores to take; None: all. The rest has no values.
     """
     parts = [(name, seed, score_rows(run, name, seed)) for name, seed in (finished(run) if places is None else places)]
-    return frame_of(parts, read_gold(run))
+    return frame_of(parts, read_gold(run), only)
 
 
-def frame_of(parts: Sequence[tuple[str, int, Sequence[Mapping[str, Any]]]], golds: Sequence[Gold]) -> pd.DataFrame:
-    """The frame of these score rows: (arm, seed, its rows). Raises MismatchError for a question without its gold."""
+def frame_of(
+    parts: Sequence[tuple[str, int, Sequence[Mapping[str, Any]]]], golds: Sequence[Gold], only: Collection[str] | None = None
+) -> pd.DataFrame:
+    """The frame of these score rows: (arm, seed, its rows). `only`: as scores_frame. Raises MismatchError for a question without its gold."""
     import pandas as pd
 
     gold = {g.id: g for g in golds}
     for name, seed, rows in parts:
         if any(row["question"] not in gold for row in rows):
             raise _other_questions(name, seed)
-    keys = dict.fromkeys(key for *_, rows in parts for row in rows for key in row)
+    every = dict.fromkeys(key for *_, rows in parts for row in rows for key in row)
+    keys = [key for key in every if only is None or key in only or key == "question"]
     # by columns: a fraction of the time that a dict a row takes
     columns: dict[str, list[Any]] = {
         "arm": [name for name, _, rows in parts for _ in rows],

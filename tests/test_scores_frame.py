@@ -45,6 +45,13 @@ def test_some_arms_and_seeds_only(run):
     assert list(found["match"][:20]) == list(own["match"])
 
 
+def test_some_scores_only(run):
+    found, every = scoring.scores_frame(run, only={"match", "outcome"}), by_rows(run)
+    assert list(found.columns) == list(every.columns)
+    pd.testing.assert_frame_equal(found[["arm", "question", "match", "outcome"]], every[["arm", "question", "match", "outcome"]])
+    assert found["token_f1"].isna().all()
+
+
 def test_a_line_that_is_no_record_is_named(run):
     path = run.seed_folder("rag", 0) / "scores.jsonl"
     first, *rest = path.read_text().splitlines()

@@ -85,7 +85,7 @@ def _facts(folder: str, _stamp: int) -> tuple[list[str], list[str]]:
 def _asked(folder: str, _stamp: int, seed: str) -> Asked:
     m = runs.material(Run(Path(folder)))
     places = [(arm.name, int(seed) if seed != FIRST and int(seed) in arm.seeds else arm.seeds[0]) for arm in m.arms]
-    frame = scoring.scores_frame(m.run, places)
+    frame = scoring.scores_frame(m.run, places, {"outcome", m.comparison.metric, "recall@k"})
     return Asked(board(frame, m.comparison.metric, m.golds, m.questions), frame, {gold.id: gold for gold in m.golds})
 
 
