@@ -119,7 +119,7 @@ def read_jsonl_as(kind: type[T], path: Path) -> list[T]:
 def line_as(kind: type[T], line: bytes, path: Path, number: int) -> T:
     """One line of a file as a record of `kind`. Raises InputError naming file, line and remedy."""
     try:
-        return cast(T, _adapter(cast(Hashable, kind)).validate_json(line))
+        return cast(T, _parser(cast(Hashable, kind))(line))
     except ValueError as error:
         raise InputError(f"{path}:{number}: a line that is torn or was changed. {_remedy(path)}") from error
 
@@ -131,6 +131,22 @@ def read_record(kind: type[T], path: Path) -> T:
         return _adapter(cast(Hashable, kind)).validate_python(found)
     except ValueError as error:
         raise InputError(f"{path}: not what this version of ragft writes. {_remedy(path)}") from error
+
+
+@cache
+def _parser(kind: Hashable) -> Callable[[bytes], Any]:
+    """From a line to a record; plain dicts without a schema, which takes half as long."""
+    if kind is not dict:
+        return cast(Callable[[bytes], Any], _adapter(kind).validate_json)
+    from pydantic_core import from_json
+
+    def parsed(line: bytes) -> dict[str, Any]:
+        found = from_json(line)
+        if not isinstance(found, dict):
+            raise ValueError("no object")
+        return found
+
+    return parsed
 
 
 @cache

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from ragft.dashboard import arms, losses, verdict, whatif
+from ragft.dashboard import arms, compare, corpus, losses, questions, review, verdict, whatif
 from ragft.dashboard.looks import plain, use_style
 from ragft.dashboard.runs import CHOSEN, RUNS, finished
 from ragft.errors import RagftError
@@ -21,6 +21,12 @@ PAGES = {
         (whatif.show, "What if", "whatif", ":material/tune:"),
         (arms.show, "Arms", "arms", ":material/scatter_plot:"),
         (losses.show, "Where points are lost", "losses", ":material/troubleshoot:"),
+    ],
+    "Evidence": [
+        (questions.show, "Questions", "questions", ":material/quiz:"),
+        (review.show, "Review", "review", ":material/fact_check:"),
+        (corpus.show, "Corpus and leakage", "corpus", ":material/library_books:"),
+        (compare.show, "Compare runs", "compare", ":material/compare_arrows:"),
     ],
 }
 

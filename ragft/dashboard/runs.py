@@ -86,6 +86,11 @@ def current() -> Run:
     return Run(found[name].folder if name in found else next(iter(found.values())).folder)
 
 
+def is_example(run: Run) -> bool:
+    """Whether it is one of the bundled examples, which stay as they are."""
+    return run.folder.resolve().parent == EXAMPLES
+
+
 def stamp(run: Run) -> int:
     """Changes when anything that is shown of the run may have changed."""
     return max((path.stat().st_mtime_ns for name in STAMPED if (path := run.folder / name).is_file()), default=0)
