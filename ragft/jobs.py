@@ -103,7 +103,9 @@ def _launch(job: Job) -> Job:
         )
     threading.Thread(target=process.wait, daemon=True).start()  # so that it does not stay as a zombie
     try:
-        begun = replace(job, began=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}", pid=process.pid, started=_started(process.pid) or "", stopping=False)
+        begun = replace(
+            job, began=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}", pid=process.pid, started=_started(process.pid) or "", stopping=False
+        )
         _store(begun)
     except BaseException:
         process.kill()  # a job that nobody could find again
