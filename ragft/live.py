@@ -27,7 +27,8 @@ from ragft.generation import Generator
 from ragft.material import Arm, Material
 from ragft.models import Model, find_model
 from ragft.store import Artifact, read_artifact
-from ragft.types import Answer, Completion, Prompt, Question
+from ragft.threads import wait_briefly
+from ragft.types import Answer, Completion, Dtype, Prompt, Question
 
 OWN = "asked"  # the id of a question that is not of the run
 BYTES = {"float32": 4.0, "bfloat16": 2.0, "nf4": 0.6}  # a parameter; in 4 bits with its scales, and what stays in 16
@@ -82,14 +83,12 @@ class Live:
         """What loading the base model will take; reads only the heads of its files."""
         from safetensors import safe_open
 
-        from ragft.weights import answering_dtype
-
         files, parameters = sorted(self.base.folder.rglob("*.safetensors")), 0
         for file in files:
             with safe_open(file, framework="np") as tensors:
                 for name in tensors.keys():  # noqa: SIM118
                     parameters += prod(tensors.get_slice(name).get_shape())
-        kind = self.m.study.base_dtype or answering_dtype()
+        kind = self.m.study.base_dtype or _answering_dtype()
         return Size(parameters, sum(file.stat().st_size for file in files), int(BYTES[kind] * parameters))
 
     def question(self, text: str) -> Question:
@@ -148,6 +147,7 @@ class _Aloud:
 
 def open_live(m: Material) -> Live:
     """The run with what of it can be asked; what is missing is said, not raised. Nothing is loaded; GGUF weights are converted once."""
+    wait_briefly()
     lacks, context = "", None
     try:
         model = find_base(m)
@@ -159,6 +159,15 @@ def open_live(m: Material) -> Live:
             _find(m, use, found, missing)
         context = Context(m.study, _held_out(m), model, found.get("embedder"), m.run, found.get("reranker"))
     return Live(m, context, tuple(_ready(m, arm, lacks, {} if context is None else missing) for arm in m.arms))
+
+
+def _answering_dtype() -> Dtype:
+    """As weights.answering_dtype, without torch where there is no device file of a GPU."""
+    if not any(Path("/dev").glob("nvidia[0-9]*")):
+        return "float32"
+    from ragft.weights import answering_dtype
+
+    return answering_dtype()
 
 
 def release() -> None:

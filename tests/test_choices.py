@@ -38,7 +38,7 @@ def test_mistakes_are_those_of_set(path):
     study = load_study(path)
     with pytest.raises(InputError, match="No arm is chosen"):
         changes(study, Choices(arms=()))
-    with pytest.raises(InputError, match="^--set arms="):
+    with pytest.raises(InputError, match=r"^--set arms="):
         load_study(path, changes(study, Choices(arms=("base", "lora"))))  # without the reference
 
 

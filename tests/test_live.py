@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import pairwise
 
 import pytest
 from made_run import EVIL, Plan, make_run
@@ -57,7 +58,7 @@ def test_held_out_questions_are_answered_as_in_the_run(finished, arm):
         assert (found.question, found.text, found.outcome, found.prompt) == (answer.question, answer.text, answer.outcome, answer.prompt)
         assert [hit.chunk.id for hit in found.hits or ()] == [hit.chunk.id for hit in answer.hits or ()]
         assert parts[-1] == found.text
-        assert len(parts) > 1 and all(len(one) <= len(other) for one, other in zip(parts, parts[1:], strict=False))
+        assert len(parts) > 1 and all(len(one) <= len(other) for one, other in pairwise(parts))
         assert asked.seconds > 0
 
 

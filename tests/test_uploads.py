@@ -39,9 +39,9 @@ def test_documents_and_questions_become_a_study(tmp_path):
 )  # fmt: skip
 def test_a_name_that_leads_elsewhere_is_refused_and_nothing_is_written(tmp_path, name):
     studies = tmp_path / "studies"
-    with pytest.raises(InputError, match="[Rr]ename it"):
+    with pytest.raises(InputError, match=r"[Rr]ename it"):
         upload_study(study_folder(studies, "manuals"), [*FILES, Upload(name, b"text")])
-    with pytest.raises(InputError, match="[Rr]ename it"):
+    with pytest.raises(InputError, match=r"[Rr]ename it"):
         upload_study(study_folder(studies, "manuals"), FILES, Upload(name, TABLE.data))
     assert inside(tmp_path) in ([], ["studies"])
 

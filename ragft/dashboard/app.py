@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from ragft.dashboard import arms, losses, verdict
+from ragft.dashboard import arms, ask, losses, newstudy, verdict
 from ragft.dashboard.looks import plain, use_style
 from ragft.dashboard.runs import CHOSEN, RUNS, finished
 from ragft.errors import RagftError
@@ -20,6 +20,10 @@ PAGES = {
         (verdict.show, "Verdict", "", ":material/gavel:"),
         (arms.show, "Arms", "arms", ":material/scatter_plot:"),
         (losses.show, "Where points are lost", "losses", ":material/troubleshoot:"),
+    ],
+    "Do": [
+        (ask.show, "Ask", "ask", ":material/chat:"),
+        (newstudy.show, "New study", "newstudy", ":material/add_circle:"),
     ],
 }
 
