@@ -133,11 +133,13 @@ def stop(job: Job) -> Job:
 
 
 def listed(runs: Path) -> tuple[list[Job], list[str]]:
-    """The jobs over a runs folder, the newest first, and a line on each whose file cannot be read."""
+    """The jobs over a runs folder, the newest first, and a line on each whose files cannot be read."""
     found, problems = list[Job](), list[str]()
     for path in sorted((runs / FOLDER).glob(f"*/{JOB}"), reverse=True):
         try:
-            found.append(read_job(path.parent))
+            job = read_job(path.parent)
+            standing_of(job)
+            found.append(job)
         except (InputError, MissingError) as error:
             problems.append(str(error))
     return found, problems

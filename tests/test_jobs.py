@@ -117,9 +117,13 @@ def test_a_broken_file_does_not_hide_the_other_jobs(tmp_path):
     job = made(tmp_path)
     (tmp_path / jobs.FOLDER / "two").mkdir()
     (tmp_path / jobs.FOLDER / "two" / jobs.JOB).write_text("{")
+    write_json(tmp_path / jobs.FOLDER / "three" / jobs.JOB, job)
+    write_json(tmp_path / jobs.FOLDER / "three" / jobs.PROGRESS, {"state": "dancing"})
     found, problems = jobs.listed(tmp_path)
     assert found == [job]
-    assert len(problems) == 1 and "two/job.json: broken JSON" in problems[0]
+    assert len(problems) == 2
+    assert "two/job.json: broken JSON" in problems[0]
+    assert "three/progress.json: not what this version" in problems[1]
 
 
 def test_a_folder_that_was_moved_keeps_its_jobs(tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -55,7 +57,7 @@ def _one(job: jobs.Job, state: jobs.State) -> None:
     if state == "failed":
         st.error(looks.plain(jobs.why(job)))
     if state == "finished" and standing is not None:
-        looks.say('<a href="./?run={}">Look at its verdict</a>', Path(standing.run).name)
+        looks.say('<a href="./?run={}">Look at its verdict</a>', quote(Path(standing.run).name))
     if state == "stopped":
         st.caption("What was finished is kept: going on repeats none of it.")
     _buttons(job, state)
@@ -70,8 +72,7 @@ def _buttons(job: jobs.Job, state: jobs.State) -> None:
         _do(jobs.resume, job)
 
 
-def _do(what: object, job: jobs.Job) -> None:
-    assert callable(what)
+def _do(what: Callable[[jobs.Job], jobs.Job], job: jobs.Job) -> None:
     try:
         what(job)
     except RagftError as error:
