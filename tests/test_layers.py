@@ -120,7 +120,7 @@ LAYERS = [
     ["cli"],
     ["__main__", "__init__"],
 ]
-SIBLINGS = ("retrieval", "generation", "tuning", "metrics", "asking", "dashboard")
+SIBLINGS = ("retrieval", "generation", "tuning", "metrics", "asking")
 TENSORS = (
     "gguf",
     "products",
