@@ -133,6 +133,14 @@ def read_record(kind: type[T], path: Path) -> T:
         raise InputError(f"{path}: not what this version of ragft writes. {_remedy(path)}") from error
 
 
+def record_from(kind: type[T], text: str) -> T:
+    """JSON text as a record of `kind` (a dataclass). Raises InputError where it is none."""
+    try:
+        return cast(T, _adapter(cast(Hashable, kind)).validate_json(text))
+    except ValueError as error:
+        raise InputError(f"not a {kind.__name__} in JSON ({str(error).splitlines()[0]}).") from error
+
+
 @cache
 def _parser(kind: Hashable) -> Callable[[bytes], Any]:
     """From a line to a record; plain dicts without a schema, which takes half as long."""

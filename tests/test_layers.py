@@ -44,6 +44,7 @@ LAYERS = [
         "weights",
         "progress",
         "scripting",
+        "progressfile",
         "placement",
         "charts",
         "notebook",
@@ -58,14 +59,14 @@ LAYERS = [
     ],
     ["retrieval", "generation", "tuning", "metrics", "presets"],
     ["arms", "armsettings", "judges", "build", "finetune", "dose", "compare", "scoresource", "scorerows", "serving", "untrained", "leakage"],
-    ["words", "slicewords", "dosepage", "costwords", "needs", "catalogue", "measuring", "leaks", "asking", "systems", "written"],
+    ["words", "slicewords", "dosepage", "costwords", "needs", "catalogue", "measuring", "leaks", "asking", "systems", "written", "uploads"],
     ["case", "scoresettings", "mix", "frontier"],
     ["rules", "odds"],
     ["flips", "doubts"],
     ["decide"],
     ["verdictchecks", "powerchecks", "costchecks", "judgechecks"],
     ["settings"],
-    ["context"],
+    ["context", "choices"],
     ["gate", "outside", "rehearsal"],
     ["units", "scoring"],
     [
@@ -106,7 +107,7 @@ LAYERS = [
     ["search"],
     ["stages"],
     ["result"],
-    ["study", "doctor", "audit", "exports", "regression"],
+    ["study", "doctor", "audit", "exports", "regression", "jobs", "live"],
     ["regressionpage"],
     ["probe", "made", "tracking"],
     ["judgetext", "followtext", "listings", "terminal"],
@@ -116,7 +117,7 @@ LAYERS = [
     ["plugins"],
     ["__main__", "__init__"],
 ]
-SIBLINGS = ("retrieval", "generation", "tuning", "metrics", "asking", "dashboard")
+SIBLINGS = ("retrieval", "generation", "tuning", "metrics", "asking")
 TENSORS = (
     "gguf",
     "products",

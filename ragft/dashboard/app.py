@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from ragft.dashboard import arms, compare, corpus, losses, questions, review, verdict, whatif
+from ragft.dashboard import arms, ask, compare, corpus, losses, newstudy, questions, review, verdict, whatif
 from ragft.dashboard.looks import plain, use_style
 from ragft.dashboard.runs import CHOSEN, RUNS, finished
 from ragft.errors import RagftError
@@ -27,6 +27,10 @@ PAGES = {
         (review.show, "Review", "review", ":material/fact_check:"),
         (corpus.show, "Corpus and leakage", "corpus", ":material/library_books:"),
         (compare.show, "Compare runs", "compare", ":material/compare_arrows:"),
+    ],
+    "Do": [
+        (ask.show, "Ask", "ask", ":material/chat:"),
+        (newstudy.show, "New study", "newstudy", ":material/add_circle:"),
     ],
 }
 
