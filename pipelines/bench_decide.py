@@ -9,8 +9,6 @@ the process's memory. A second on two cores; needs no model.
 
 from __future__ import annotations
 
-import argparse
-import json
 import resource
 import statistics
 import sys
@@ -25,6 +23,7 @@ from ragft.cost import Measured, Metered, Prices
 from ragft.decide import ArmFacts, decide
 from ragft.quantities import Rate, Waits
 from ragft.scoretable import ScoreTable, table_of
+from ragft.scripting import job_parser, run_job
 
 LIMITS = {"compare_and_decide_seconds": 5.0, "again_seconds": 0.2, "peak_mb": 500.0}
 STRATA = ("trained-fact", "untrained-fact", "untrained-document", "unanswerable")
@@ -83,12 +82,11 @@ def _timed(step: Any) -> float:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = job_parser(__doc__)
     parser.add_argument("--questions", type=int, default=2000)
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args(arguments)
-    print(json.dumps(measure(given.questions, given.repeats), indent=1))
-    return 0
+    return run_job("bench_decide", lambda: measure(given.questions, given.repeats))
 
 
 if __name__ == "__main__":

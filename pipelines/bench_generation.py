@@ -1,6 +1,6 @@
 """Questions answered per second: ragft's arms against `transformers.generate` and LangChain's pipeline; float32 against int8.
 
-    pip install langchain-community   # optional: without it there is no ratio_default
+    pip install -e ".[bench]"   # optional: without it there is no ratio_default
     python pipelines/bench_generation.py [--questions 48] [--repeat 3] [--score-questions 96] [--model smollm2-135m-instruct]
 
 Two cores, about 12 minutes. Test questions of the bundled domain, each with the passage that BM25 finds (open_book, for
@@ -20,8 +20,6 @@ of processor seconds, which other programs on the machine disturb less. Prints J
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
 import warnings
@@ -32,6 +30,7 @@ from statistics import median
 from typing import Any
 
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
 
 ROOT = Path(__file__).parents[1]
@@ -41,18 +40,17 @@ OWN_BATCH_SIZES = (16, 32, 64)  # of ragft's, to see what they change
 RATE_ROWS = 1024  # of the products whose rate is measured
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> int:
+    parser = job_parser(__doc__)
     parser.add_argument("--questions", type=int, default=48)
     parser.add_argument("--score-questions", type=int, default=96)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--profile", action="store_true", help="also say where the time goes")
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     keep_private()
     wait_briefly()
-    found = bench(arguments.model, arguments.questions, arguments.repeat, arguments.score_questions, arguments.profile)
-    print(json.dumps(found, indent=1))
+    return run_job("bench_generation", lambda: bench(given.model, given.questions, given.repeat, given.score_questions, given.profile))
 
 
 @dataclass
@@ -142,7 +140,7 @@ def langchain_pipeline(model, tokenizer):
         try:
             from langchain_community.llms import HuggingFacePipeline
         except ImportError:
-            print("no ratio_default: pip install langchain-community", file=sys.stderr)
+            print('no ratio_default: pip install -e ".[bench]"', file=sys.stderr)
             return None
         warnings.simplefilter("ignore")  # importing it turned its own warnings on again
         return HuggingFacePipeline(pipeline=pipeline("text-generation", model=model, tokenizer=tokenizer, **options))
@@ -330,4 +328,4 @@ def int8(domain, folder: Path, batch_size: int, number: int, repeat: int) -> dic
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

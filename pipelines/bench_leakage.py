@@ -11,7 +11,7 @@ file did not say that they ask for the same. Two cores: two seconds, with an emb
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from ragft.domain import Domain, load_domain
 from ragft.domain.splits import order
 from ragft.leakage import Embed, find_leaks
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
 from ragft.types import Gold, Question
 
@@ -29,19 +30,23 @@ OTHER_QUESTIONS = ("reversed", "two-document", "comparison")  # kinds that ask f
 LEAD = {"en": "Please tell me: {}", "zh": "请告诉我：{}"}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> int:
+    parser = job_parser(__doc__)
     parser.add_argument("domains", nargs="+", type=Path)
     parser.add_argument("--embedder", help="also compare by meaning, with this embedder")
     parser.add_argument("--table", action="store_true", help="print the Markdown table instead of JSON")
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     keep_private()
     wait_briefly()
+    return run_job("bench_leakage", lambda: bench(given))
+
+
+def bench(given: argparse.Namespace) -> list[dict[str, Any]] | str:
     ways: dict[str, Embed | None] = {"words": None}
-    if arguments.embedder:
-        ways["words and meaning"] = remembered(arguments.embedder)
-    found = [row for folder in arguments.domains for row in measured(load_domain(folder), ways)]
-    print(table(found) if arguments.table else json.dumps(found, indent=1, ensure_ascii=False))
+    if given.embedder:
+        ways["words and meaning"] = remembered(given.embedder)
+    found = [row for folder in given.domains for row in measured(load_domain(folder), ways)]
+    return table(found) if given.table else found
 
 
 def remembered(name: str) -> Embed:
@@ -130,4 +135,4 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,12 +9,12 @@ the best of several; then `float32_ratio` = MKL / oneDNN and `int8_ratio` = oneD
 
 from __future__ import annotations
 
-import argparse
-import json
+import sys
 import time
 from collections.abc import Callable
 
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
 
 ROWS = (1, 16, 48, 1024)
@@ -22,13 +22,13 @@ VOCABULARY = 10_000  # a layer with more outputs is the projection on the vocabu
 REPEATS, SECONDS = 7, 0.02  # the best of so many stretches of so long, each way
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> int:
+    parser = job_parser(__doc__)
     parser.add_argument("--model", default="smollm2-135m-instruct")
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     keep_private()
     wait_briefly()
-    print(json.dumps(bench(arguments.model), indent=1))
+    return run_job("bench_products", lambda: bench(given.model))
 
 
 def bench(model: str) -> list[dict]:
@@ -77,4 +77,4 @@ def best(ways: dict[str, Callable[[int], object]]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,6 +1,6 @@
 """Retrieval, measured: building and updating an index, BM25, a million vectors, reading PDF files; each beside what a team would use.
 
-    pip install langchain-community rank-bm25
+    pip install -e ".[bench]"      # for the parts index and bm25
     python pipelines/bench_retrieval.py [--only index bm25 vectors open pdf] [--repeat 3]
 
 Two cores, about 4 minutes, 3.7 GB of memory. All sides of a part run in this process, in turns; the figures are the best of
@@ -17,14 +17,14 @@ the repeats. Prints JSON:
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
 import random
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
@@ -34,25 +34,36 @@ import numpy as np
 from ragft.build import IndexPlan, token_counter
 from ragft.domain import Domain, load_domain
 from ragft.domain.loaders import load_documents
+from ragft.errors import MissingError
 from ragft.meter import PeakMemory
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
 from ragft.types import Chunk, Document, Question, Span
 
 ROOT = Path(__file__).parents[1]
 K, CHUNK_TOKENS = 4, 80
 CHANGED = 0.05
+OTHER_SIDES = {"index": "langchain_community", "bm25": "rank_bm25"}
 DIMENSIONS = 384
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> int:
+    parser = job_parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="some of the parts (default: all)")
     parser.add_argument("--repeat", type=int, default=3)
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     keep_private()
     wait_briefly()
-    print(json.dumps({name: PARTS[name](arguments.repeat) for name in arguments.only}, indent=1))
+    return run_job("bench_retrieval", lambda: measured(given.only, given.repeat))
+
+
+def measured(parts: Sequence[str], repeat: int) -> dict[str, Any]:
+    """What each part found. Raises MissingError where something that one compares with is not installed."""
+    for part, package in OTHER_SIDES.items():
+        if part in parts and find_spec(package) is None:
+            raise MissingError(f'part {part} compares with {package}, which is not installed: pip install -e ".[bench]", or name other parts: --only')
+    return {name: PARTS[name](repeat) for name in parts}
 
 
 def best(repeat: int, *works: Callable[[], Any]) -> list[float]:
@@ -320,4 +331,4 @@ def made_pdf(pages: int, seed: int) -> bytes:
 PARTS: dict[str, Callable[[int], dict[str, Any]]] = {"index": index, "bm25": bm25, "vectors": vectors, "open": opening, "pdf": pdf}
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

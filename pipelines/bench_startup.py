@@ -7,30 +7,34 @@ Any machine, under a minute. Prints JSON: the best of five of each, in seconds, 
 
 from __future__ import annotations
 
-import argparse
-import json
 import subprocess
 import sys
 import time
+from typing import Any
+
+from ragft.scripting import job_parser, run_job
 
 REPEAT = 5
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> int:
+    parser = job_parser(__doc__)
     parser.add_argument("runs", help="the folder that holds a finished run of the study")
     parser.add_argument("study", help="its study.yaml")
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
+    return run_job("bench_startup", lambda: bench(given.runs, given.study))
+
+
+def bench(runs: str, study: str) -> dict[str, Any]:
     python = sys.executable
     nothing = best([python, "-c", "pass"])
     loaded = subprocess.run([python, "-c", "import sys, ragft; print('torch' in sys.modules)"], capture_output=True, text=True, check=True)
-    found = {
+    return {
         "import_ragft_seconds": best([python, "-c", "import ragft"]) - nothing,
         "import_loads_torch": loaded.stdout.strip() == "True",
         "help_seconds": best([python, "-m", "ragft", "--help"]),
-        "second_run_seconds": best([python, "-m", "ragft", "run", arguments.study, "--runs", arguments.runs]),
+        "second_run_seconds": best([python, "-m", "ragft", "run", study, "--runs", runs]),
     }
-    print(json.dumps(found, indent=1))
 
 
 def best(command: list[str]) -> float:
@@ -44,4 +48,4 @@ def best(command: list[str]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

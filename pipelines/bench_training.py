@@ -17,7 +17,7 @@ and against its defaults.
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from ragft.errors import MissingError
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
 
 STUDY = Path(__file__).parents[1] / "data" / "tarnbeck" / "study.yaml"
@@ -40,26 +42,31 @@ ROWS = ((256, 1), (256, 2), (512, 1), (1024, 1))
 TRIED = [{**PLAIN, "packing": True, "max_length": length, "per_device_train_batch_size": rows} for length, rows in ROWS]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> int:
+    parser = job_parser(__doc__)
     parser.add_argument("--examples", type=int, default=24)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--kinds", nargs="+", default=["qa", "raft"], choices=["qa", "raft"])
     parser.add_argument("--profile", action="store_true", help="also say where the time of ragft's training goes")
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     keep_private()
     wait_briefly()
+    return run_job("bench_training", lambda: both(given))
+
+
+def both(given: argparse.Namespace) -> dict[str, Any]:
+    """Closed-book examples and those with passages, and of the two the worse. Raises MissingError without TRL."""
     try:
         import trl
     except ImportError:
-        raise SystemExit("TRL is not installed, and it is what this compares with. Install it with: pip install trl==1.16.0") from None
+        raise MissingError("TRL is not installed, and it is what this compares with. Install it with: pip install trl==1.16.0") from None
     from ragft.models import find_model
 
-    folder = find_model(arguments.model, "generator").folder
-    examples = {kind: make_examples(arguments.model, kind)[: arguments.examples] for kind in arguments.kinds}
-    found = {kind: bench(folder, chosen, arguments.repeats) for kind, chosen in examples.items()}
-    for kind, chosen in examples.items() if arguments.profile else ():
+    folder = find_model(given.model, "generator").folder
+    examples = {kind: make_examples(given.model, kind)[: given.examples] for kind in given.kinds}
+    found = {kind: bench(folder, chosen, given.repeats) for kind, chosen in examples.items()}
+    for kind, chosen in examples.items() if given.profile else ():
         found[kind]["profile"] = {dtype: profiled(folder, chosen, dtype) for dtype in ("float32", "bfloat16")}
     worst = {
         "ratio_best": min(line["ratio_best"] for line in found.values()),
@@ -67,8 +74,8 @@ def main() -> None:
         "max_rel_diff": max(line["max_rel_diff"] for line in found.values()),
         "share_of_matrix_rate": min(line["share_of_matrix_rate"] for line in found.values()),
     }
-    head = {"model": arguments.model, "trl": trl.__version__, "examples": arguments.examples, "repeats": arguments.repeats}
-    print(json.dumps({**head, **worst, **found}, indent=1))
+    head = {"model": given.model, "trl": trl.__version__, "examples": given.examples, "repeats": given.repeats}
+    return {**head, **worst, **found}
 
 
 def make_examples(model_name: str, kind: str) -> list:
@@ -296,4 +303,4 @@ def norm(parts: Iterable) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,8 +2,8 @@
 
     python pipelines/build_rag.py data/tarnbeck/study.yaml [--runs runs] [--limit N] [--set KEY=VALUE ...]
 
-Then finetune.py, evaluate.py and decide.py with the same arguments. What is there already is not built again. Two cores without a GPU:
-half a minute for the bundled study (26 s of a run of 17 minutes went into its index), minutes more for one that searches its settings.
+Then finetune.py, evaluate.py and decide.py with the same arguments. What is there already is not built again. Two cores without a GPU, idle:
+under a minute for the bundled study (26 s of a whole run of 17 minutes went into its index), minutes more for one that searches its settings.
 Prints JSON: the run's folder, what was done now and before, the seconds. Exit codes: docs/batch.md.
 """
 
@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import sys
 
-from ragft.batch import run_job, stage, study_parser
+from ragft.batch import stage, study_parser
+from ragft.scripting import run_job
 
 
 def main(arguments: list[str] | None = None) -> int:

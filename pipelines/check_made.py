@@ -6,36 +6,38 @@
 A made fact is in the ledger (facts.jsonl) where one of the same document has its answer and shares a word of its subject with the
 question; the ledger does not hold all that the documents say. made-sample.jsonl holds held-out questions drawn at random (the same ones for the
 same rules), and for each whether it is answerable (the answer is right; for one without answer, that there is none), unique (one answer, and
-it says what it means) and grammatical, as one of the authors read them. Two seconds. Prints JSON; `still_made` says how many of the sample the
-rules of today make in the same words.
+it says what it means) and grammatical, as one of the authors read them. Any machine: two seconds. Prints JSON; `still_made` says how many of
+the sample the rules of today make in the same words.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ragft.asking.make import make_questions
 from ragft.domain.loaders import load_documents
+from ragft.scripting import job_parser, run_job
 from ragft.text import contains, words
 
 MARKS = ("answerable", "unique", "grammatical")
 SEED = 2  # of the sample; one that led to a change of the rules is not drawn again
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> int:
+    parser = job_parser(__doc__)
     parser.add_argument("domain", type=Path, help="a folder with corpus/, facts.jsonl and made-sample.jsonl")
     parser.add_argument("--draw", type=int, metavar="N", help="print so many questions to be read, with marks that are all true")
-    arguments = parser.parse_args()
-    if arguments.draw:
-        print("\n".join(json.dumps(row, ensure_ascii=False) for row in draw(arguments.domain, arguments.draw)))
-    else:
-        print(json.dumps(check(arguments.domain), indent=1, ensure_ascii=False))
+    given = parser.parse_args(arguments)
+    return run_job("check_made", lambda: as_lines(draw(given.domain, given.draw)) if given.draw else check(given.domain))
+
+
+def as_lines(rows: list[dict[str, Any]]) -> str:
+    return "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
 
 
 def draw(domain: Path, number: int) -> list[dict[str, Any]]:
@@ -80,4 +82,4 @@ def documents_of(line: dict[str, Any]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

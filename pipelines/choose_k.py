@@ -7,24 +7,24 @@ Two cores, about 2 minutes. Prints JSON: for each k how many answerable dev ques
 
 from __future__ import annotations
 
-import argparse
-import json
+import sys
 import tempfile
 from pathlib import Path
 
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> int:
+    parser = job_parser(__doc__)
     parser.add_argument("study")
     parser.add_argument("--most", type=int, default=3, help="the largest k to try")
     parser.add_argument("--questions", type=int, default=44, help="dev questions at most")
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     keep_private()
     wait_briefly()
-    print(json.dumps(choose(arguments.study, arguments.most, arguments.questions), indent=1))
+    return run_job("choose_k", lambda: choose(given.study, given.most, given.questions))
 
 
 def choose(study_path: str, most: int, number: int) -> dict:
@@ -57,4 +57,4 @@ def choose(study_path: str, most: int, number: int) -> dict:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

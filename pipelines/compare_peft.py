@@ -11,20 +11,19 @@ and search give way to the options below. Prints JSON: the run, the report, the 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from ragft.errors import RagftError
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
 
 ARTICLE = ("adapter", "prefix", "prompt", "p-tuning", "p-tuning-v2", "lora", "mam", "full")  # with every seed; the others with the first
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> int:
+    parser = job_parser(__doc__)
     parser.add_argument("study", help="study.yaml, or the folder it is in")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept (default: %(default)s)")
     parser.add_argument("--methods", help="names, separated by commas (default: all that fit the model)")
@@ -40,14 +39,9 @@ def main() -> int:
     parser.add_argument("--general", type=Path, help="a folder like data/general: also measure what is forgotten")
     parser.add_argument("--second", type=Path, help="another domain's folder: also try each adapter there")
     parser.add_argument("--doc", type=Path, help="also write the guide as this Markdown file, with its figures in a folder beside it")
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     wait_briefly()
-    try:
-        print(json.dumps(compare_methods(arguments), indent=1))
-    except RagftError as error:
-        print(f"compare_peft: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_job("compare_peft", lambda: compare_methods(given))
 
 
 def compare_methods(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ragft.errors import MissingError
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.threads import wait_briefly
 
 LINES = (
@@ -41,32 +44,36 @@ SETS = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> int:
+    parser = job_parser(__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--chunk-tokens", type=int, nargs="+", default=[256, 512], help="of these the first that dev questions are best with")
+    parser.add_argument("--model", default="smollm2-135m-instruct", help="whose tokens a chunk is measured in (default: %(default)s)")
+    parser.add_argument("--embedder", default="all-minilm-l6-v2", help="for dense search (default: %(default)s)")
     parser.add_argument("--table", action="store_true", help="print the Markdown table instead of JSON")
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     keep_private()
     wait_briefly()
-    found = {
-        name: measured(kind, arguments.data / file, arguments.chunk_tokens)
-        for name, (kind, file) in SETS.items()
-        if (arguments.data / file).is_file()
-    }
-    if not found:
-        raise SystemExit(f"{arguments.data}: none of the data sets is there. It needs one of: {', '.join(file for _, file in SETS.values())}")
-    print(table(found) if arguments.table else json.dumps(found, indent=1))
+    return run_job("compare_retrievers", lambda: compare(given))
 
 
-def measured(kind: str, file: Path, sizes: Sequence[int]) -> dict[str, Any]:
+def compare(given: argparse.Namespace) -> dict[str, Any] | str:
+    """Every data set that is there. Raises MissingError for none."""
+    there = {name: (kind, given.data / file) for name, (kind, file) in SETS.items() if (given.data / file).is_file()}
+    if not there:
+        raise MissingError(f"{given.data}: none of the data sets is there. It needs one of: {', '.join(file for _, file in SETS.values())}")
+    found = {name: measured(kind, file, given.chunk_tokens, given.model, given.embedder) for name, (kind, file) in there.items()}
+    return table(found) if given.table else found
+
+
+def measured(kind: str, file: Path, sizes: Sequence[int], model_name: str, embedder_name: str) -> dict[str, Any]:
     """Shares of the data set's questions whose gold document is among the first passages, by retriever and depth."""
     from ragft.build import DEV_QUESTIONS, IndexPlan, build_index, open_index, resolve_retriever
     from ragft.domain import load_domain
     from ragft.domain.importers import import_data
     from ragft.models import find_model
 
-    model, embedder = find_model("smollm2-135m-instruct", "generator"), find_model("all-minilm-l6-v2", "embedder")
+    model, embedder = find_model(model_name, "generator"), find_model(embedder_name, "embedder")
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root, "domain")
         if kind == "sections":
@@ -141,4 +148,4 @@ def cell(shares: dict[str, float]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

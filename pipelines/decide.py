@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import sys
 
-from ragft.batch import run_job, study_parser, verdict
+from ragft.batch import study_parser, verdict
+from ragft.scripting import run_job
 from ragft.views import result_json
 
 

@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ragft.batch import run_job, stage, study_parser
+from ragft.batch import stage, study_parser
+from ragft.scripting import run_job
 
 
 def main(arguments: list[str] | None = None) -> int:

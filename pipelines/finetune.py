@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import sys
 
-from ragft.batch import run_job, stage, study_parser
+from ragft.batch import stage, study_parser
+from ragft.scripting import run_job
 
 
 def main(arguments: list[str] | None = None) -> int:

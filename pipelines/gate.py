@@ -14,10 +14,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from ragft.batch import DONE, MISTAKE, UNDECIDED, USAGE, job_parser, run_job
 from ragft.errors import RagftError
 from ragft.regression import Regression, compare_runs
 from ragft.regressionpage import refusal_page, regression_page
+from ragft.scripting import DONE, MISTAKE, UNDECIDED, USAGE, job_parser, run_job
 from ragft.store import find_run
 from ragft.terminal import say
 

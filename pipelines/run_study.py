@@ -13,7 +13,8 @@ import argparse
 import sys
 from typing import Any
 
-from ragft.batch import open_study, run_job, study_parser
+from ragft.batch import open_study, study_parser
+from ragft.scripting import run_job
 
 
 def main(arguments: list[str] | None = None) -> int:

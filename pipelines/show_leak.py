@@ -22,6 +22,7 @@ from ragft.domain import load_domain
 from ragft.domain.splits import order
 from ragft.errors import RagftError
 from ragft.privacy import keep_private
+from ragft.scripting import job_parser, run_job
 from ragft.settings import Study, load_study
 from ragft.threads import wait_briefly
 
@@ -29,23 +30,18 @@ LEAD = {"en": "Please tell me: {}", "zh": "请告诉我：{}"}
 WAIVER = "planted on purpose, to see what a leak does"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> int:
+    parser = job_parser(__doc__)
     parser.add_argument("study", type=Path)
     parser.add_argument("--share", type=float, default=0.2, help="of the test questions (default: %(default)s)")
     parser.add_argument("--arms", nargs="+", default=["rag", "lora"])
     parser.add_argument("--train-tokens", type=int, default=60_000)
     parser.add_argument("--limit", type=int, default=72)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     keep_private()
     wait_briefly()
-    try:
-        print(json.dumps(show(arguments), indent=1, ensure_ascii=False))
-    except RagftError as error:
-        print(f"show_leak: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_job("show_leak", lambda: show(given))
 
 
 def show(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -18,15 +18,19 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every random generator take
 class ArmSettings(Strict):
     """What fills the slots of one arm. None: the study's value (`k`), or the method's own (`learning_rate`)."""
 
-    retriever: Annotated[str | None, BeforeValidator(recipe.normal)] = None  # a line of ragft.recipe, or "auto"
-    k: int | None = Field(None, ge=1)
-    system: Annotated[str | None, BeforeValidator(recipe.normal_system)] = None  # a whole system instead of the study's model
-    tuning: str | None = None
-    format: str | None = None
-    options: dict[str, Any] = Field(default_factory=dict)  # the tuning method's own, such as rank
-    format_options: dict[str, Any] = Field(default_factory=dict)  # the format's own, such as wordings
-    learning_rate: float | None = Field(None, gt=0)
-    seeds: tuple[Seed, ...] | None = None  # of a tuned arm; None: the study's
+    retriever: Annotated[str | None, BeforeValidator(recipe.normal)] = Field(
+        default=None, description="What finds passages, with its stages, or `auto`; without it the arm is shown none."
+    )
+    k: int | None = Field(default=None, ge=1, description="Passages shown at most; without it the study's.")
+    system: Annotated[str | None, BeforeValidator(recipe.normal_system)] = Field(
+        default=None, description="A whole system instead of the study's model; shown, never recommended."
+    )
+    tuning: str | None = Field(default=None, description="The fine-tuning method; without it the model is as it came.")
+    format: str | None = Field(default=None, description="What a tuned arm is trained on; without it `qa`.")
+    options: dict[str, Any] = Field(default_factory=dict, description="The tuning method's own, such as `rank`.")
+    format_options: dict[str, Any] = Field(default_factory=dict, description="The format's own, such as `wordings`.")
+    learning_rate: float | None = Field(default=None, gt=0, description="Of a tuned arm; without it the method's own, or what the search chose.")
+    seeds: tuple[Seed, ...] | None = Field(default=None, description="Of a tuned arm; without it the study's.")
 
     @property
     def candidate(self) -> bool:

@@ -6,11 +6,17 @@ keeps its size: the same chart reads at 1280 and at 400 pixels. Every text is es
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import ceil, floor, log10
+from pathlib import Path
 
 from markupsafe import Markup
+
+from ragft.errors import InputError
+from ragft.store import write_text
 
 BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 SKY, PINK, YELLOW, GREY, BLACK = "#56b4e9", "#cc79a7", "#f0e442", "#999999", "#222222"
@@ -18,6 +24,8 @@ LINES = ((BLUE, ""), (RED, "6 3"), (GREEN, "2 3"), (PINK, "9 3 2 3"), (ORANGE, "
 LEFT, RIGHT = 2.0, 98.0  # per cent: what lies outside is room for the first and the last tick's text
 LABEL = 24  # characters of a name that leave room for the figures on a telephone
 ROW, AXIS = 52, 40  # pixels: one row with its label above it; the axis with ticks and unit
+ALONE, EDGE = 760, 16  # pixels: the width of a chart outside of a page, and the white around it
+CSS = Path(__file__).parent / "templates" / "report.css"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,3 +221,47 @@ def _axis(scale: Axis, height: int, unit: str, signed: bool) -> Markup:
         parts.append(Markup('<text class="tick" x="{}%" y="{}">{}</text>').format(x, bottom + 18, text))
     parts.append(Markup('<text class="unit end" x="100%" y="{}">{}</text>').format(bottom + 35, unit))
     return Markup("").join(parts)
+
+
+# ── outside of a page ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, repr=False)
+class Chart:
+    """A chart that needs no page around it: shown in a notebook, saved as a file, or `svg` put into a document."""
+
+    svg: str
+
+    def save(self, path: Path | str) -> Path:
+        """Write it as an .svg file; returns the path. Raises InputError for another ending."""
+        path = Path(path)
+        if path.suffix.lower() != ".svg":
+            raise InputError(f"{path}: a chart is saved as SVG. Give a name that ends in .svg.")
+        write_text(path, self.svg + "\n")
+        return path
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def __repr__(self) -> str:
+        return "<ragft chart: in a notebook it is shown; .save('chart.svg') writes it>"
+
+
+def alone(chart: Markup) -> Chart:
+    """The chart with a width, white around it, and the report's colours written out, which not every program reads from variables."""
+    height = int(str(chart).split('height="', 1)[1].split('"', 1)[0])
+    return Chart(
+        f'<svg class="chart" xmlns="http://www.w3.org/2000/svg" width="{ALONE}" height="{height + 2 * EDGE}">'
+        f"<style>{_style()}</style>"
+        f'<rect width="100%" height="100%" fill="#ffffff"/>'
+        f'<svg x="{EDGE}" y="{EDGE}" width="{ALONE - 2 * EDGE}" height="{height}">{chart}</svg></svg>'
+    )
+
+
+@cache
+def _style() -> str:
+    """The report's rules for charts, on a light page."""
+    text = CSS.read_text(encoding="utf-8")
+    light = dict(re.findall(r"(--[\w-]+): ([^;]+);", text.split("}", 1)[0]))
+    rules = [line for line in text.splitlines() if line.startswith(".chart ")]
+    return re.sub(r"var\((--[\w-]+)\)", lambda found: light[found[1]], " ".join([*rules, ".chart { font-family: system-ui, sans-serif; }"]))

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from ragft import notebook
 from ragft.stats import Estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_MISSING = 0.05  # more than this, of an arm's answers or of the questions that a difference rests on, blocks a verdict
 
@@ -155,3 +160,31 @@ class Comparison:
 
     def row(self, arm: str) -> ArmRow:
         return next(row for row in self.arms if row.name == arm)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A row for each arm, in shares of 1: its score with its own 95 % interval and, of a challenger, the paired difference from the
+        reference with an interval that holds for all of them at once (`alpha` on each side). NaN: there is none."""
+        import pandas as pd
+
+        differences = {difference.arm: difference for difference in self.challengers}
+        rows = []
+        for row in self.arms:
+            minus = differences.get(row.name)
+            rows.append(
+                {
+                    "arm": row.name,
+                    self.metric: row.estimate.mean,
+                    "low": row.low,
+                    "high": row.high,
+                    "seeds": len(row.seed_means),
+                    "missing": row.missing,
+                    "minus_reference": minus.estimate.mean if minus else None,
+                    "minus_low": minus.low if minus else None,
+                    "minus_high": minus.high if minus else None,
+                }
+            )
+        return pd.DataFrame(rows).set_index("arm").astype(float).astype({"seeds": int})
+
+    def _repr_html_(self) -> str:
+        return notebook.comparison(self)

@@ -27,18 +27,24 @@ class Prices(Strict):
     docs/costs.md says where the defaults come from, and what others pay for a GPU's hour.
     """
 
-    currency: str = "EUR"
-    machine_per_hour: float = Field(default=0.10, ge=0)  # of the machine that the run was measured on: rent, or a GPU's hour
-    watts: float = Field(default=0, ge=0)  # what it draws while it works; 0 where the rent covers electricity
-    electricity_per_kwh: float = Field(default=0.19, ge=0)  # EU, non-household, first half of 2025 (Eurostat, October 2025)
-    memory_per_gib_hour: float = Field(default=0, ge=0)  # where memory is paid for on its own
-    # of an API that answers or trains instead of the machine, per million tokens; None: the machine does
-    prompt_tokens_per_million: float | None = Field(default=None, ge=0)
-    completion_tokens_per_million: float | None = Field(default=None, ge=0)
-    training_tokens_per_million: float | None = Field(default=None, ge=0)
-    questions_per_month: float = Field(default=10_000, gt=0)
-    updates_per_month: float = Field(default=1, ge=0)
-    months: float = Field(default=12, gt=0)
+    currency: str = Field(default="EUR", description="Only a name; nothing is converted.")
+    machine_per_hour: float = Field(default=0.10, ge=0, description="Of the machine that the run was measured on: rent, or a GPU's hour.")
+    watts: float = Field(default=0, ge=0, description="What it draws while it works; 0 where the rent covers electricity.")
+    electricity_per_kwh: float = Field(
+        default=0.19, ge=0, description="The default is the EU's, non-household, first half of 2025 (Eurostat, October 2025)."
+    )
+    memory_per_gib_hour: float = Field(default=0, ge=0, description="Where memory is paid for on its own.")
+    # None: no API, the machine answers or trains
+    prompt_tokens_per_million: float | None = Field(
+        default=None, ge=0, description="Of an API that answers instead of the machine, for a million tokens read."
+    )
+    completion_tokens_per_million: float | None = Field(default=None, ge=0, description="The same, for a million tokens written.")
+    training_tokens_per_million: float | None = Field(
+        default=None, ge=0, description="Of an API that trains instead of the machine, for a million tokens."
+    )
+    questions_per_month: float = Field(default=10_000, gt=0, description="Questions a month.")
+    updates_per_month: float = Field(default=1, ge=0, description="How often a month the documents change and the arm is brought up to date.")
+    months: float = Field(default=12, gt=0, description="Months over which costs are added up.")
 
     @property
     def supposed(self) -> tuple[str, ...]:

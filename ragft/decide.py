@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ragft import notebook
 from ragft.breakeven import BreakEven, break_evens
 from ragft.case import Case, case_of
 from ragft.compare import ScoreTable
@@ -42,6 +43,9 @@ class Decision:
     open_needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # arm -> needs of which it is not known whether it meets them
     odds: tuple[Odds, ...] = field(default=())
     warnings: tuple[str, ...] = field(default=())
+
+    def _repr_html_(self) -> str:
+        return notebook.decision(self)
 
 
 def decide(

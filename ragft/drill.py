@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ragft import registry
@@ -31,7 +32,7 @@ from ragft.settings import ArmSettings
 from ragft.store import Artifact, fingerprint, read_jsonl_as, write_json
 from ragft.types import Answer, Gold, Question
 from ragft.units import ANSWERS, DONE, Progress, adapter_artifact, ask, compose, index_artifact, is_answered, mark_answered, start_over_unless
-from ragft.updates import ASKED, Case, cases, counts, load_update, sample
+from ragft.updates import ASKED, Case, cases, counts, load_update, sample, told_apart
 
 QUESTIONS = 40  # of each kind of change, at most
 
@@ -87,7 +88,7 @@ def drill(
     old = load_domain(context.study.domain) if context.study.limit else context.domain
     new = load_update(old, corpus, questions)
     score = registry.lookup("metric", context.study.metric).make
-    found = [_judged(case, score) for case in cases(old, new)]
+    found = [told_apart(case, partial(_right, score=score)) for case in cases(old, new)]
     _check_update(context, old, new, found, questions)
     asked = sample(found, limit)
     versions = _Versions(replace(context, domain=old), replace(context, domain=new))
@@ -138,19 +139,6 @@ def _chosen(context: Context, arms: Sequence[str] | None) -> list[str]:
     if not names:
         raise InputError("no arm to drill: all arms of this study are oracles, controls or whole systems. Add rag or lora to it.")
     return names
-
-
-def _judged(case: Case, score: Score) -> Case:
-    """The case, as "not told apart" where the metric takes one version's reference answer for the other's."""
-    if case.change != "changed" or case.new is None:
-        return case
-    mistaken = _right(_said(case.old), case.new, score) or _right(_said(case.new), case.old, score)
-    return replace(case, change="not told apart") if mistaken else case
-
-
-def _said(gold: Gold) -> Answer:
-    """The reference answer, as if an arm had given it."""
-    return Answer(gold.id, gold.answers[0], "ok", None, "", None, 0)
 
 
 def _check_update(context: Context, old: Domain, new: Domain, found: Sequence[Case], questions: Path) -> None:

@@ -25,6 +25,7 @@ from ragft.material import Arm, Material, read_material
 from ragft.models import Model, find_model, is_hub_id
 from ragft.privacy import keep_private
 from ragft.store import Run, file_sha256, find_run, read_artifact, read_json, write_json, write_text
+from ragft.unchanged import FILE as CHECKED
 
 PEFT_CONFIG, OWN_CONFIG = "adapter_config.json", "adapter.json"
 
@@ -164,9 +165,9 @@ def _write(m: Material, arm: Arm, seed: int, form: Form, adapter: Path, base: Mo
 
 
 def _copy(adapter: Path, draft: Path) -> None:
-    """What training left, but for the run's own list and the card that peft puts there."""
+    """What training left, but for the run's own notes and the card that peft puts there."""
     for path in sorted(adapter.iterdir()):
-        if path.is_file() and path.name not in ("artifact.json", "README.md"):
+        if path.is_file() and path.name not in ("artifact.json", CHECKED, "README.md"):
             shutil.copyfile(path, draft / path.name)
             if file_sha256(path) != file_sha256(draft / path.name):
                 raise InputError(f"{draft / path.name}: what was just written reads back differently. Check the disk.")

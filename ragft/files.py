@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import charset_normalizer
@@ -34,21 +34,49 @@ def read_any_text(path: Path) -> tuple[str, str]:
     Raises InputError for binary data, and where no encoding fits, as of UTF-8 with a few broken letters.
     """
     raw = _bytes(path)
-    marked = next((name for mark, name in MARKS.items() if raw.startswith(mark)), "")
-    if marked:
-        try:
-            return _lines(path, raw.decode(marked)), ""
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: begins as {marked.upper()} and does not go on so. Save it again as UTF-8.") from error
     try:
-        return _decode(path, raw), ""
+        return _unguessed(path, raw), ""
     except InputError as error:
-        if not isinstance(error.__cause__, UnicodeDecodeError) or b"\0" in raw:
-            raise
-        guess = None if raw.startswith(codecs.BOM_UTF8) else guess_encoding(raw)
-        if guess is None:
+        if not _may_be_guessed(raw, error) or (guess := guess_encoding(raw)) is None:
             raise
         return _lines(path, raw.decode(guess)), guess
+
+
+def readings(path: Path) -> tuple[list[str], bool]:
+    """What the file's text may be, and whether that is known: as by `read_any_text`, or else what each of the usual encodings makes of it.
+
+    Raises InputError for binary data, and where no encoding fits.
+    """
+    raw = _bytes(path)
+    try:
+        return [_unguessed(path, raw)], True
+    except InputError as error:
+        found = dict.fromkeys(_readings(raw)) if _may_be_guessed(raw, error) else None
+        if not found:
+            raise
+        return [_lines(path, text) for text in found], False
+
+
+def _readings(raw: bytes) -> Iterator[str]:
+    for name in ENCODINGS:
+        with suppress(UnicodeDecodeError):
+            yield raw.decode(name)
+
+
+def _unguessed(path: Path, raw: bytes) -> str:
+    """Of UTF-8, or by a byte-order mark."""
+    marked = next((name for mark, name in MARKS.items() if raw.startswith(mark)), "")
+    if not marked:
+        return _decode(path, raw)
+    try:
+        return _lines(path, raw.decode(marked))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: begins as {marked.upper()} and does not go on so. Save it again as UTF-8.") from error
+
+
+def _may_be_guessed(raw: bytes, error: InputError) -> bool:
+    """Whether this error is that of text in another encoding: not of binary data, nor of what has a byte-order mark."""
+    return isinstance(error.__cause__, UnicodeDecodeError) and b"\0" not in raw and not raw.startswith((codecs.BOM_UTF8, *MARKS))
 
 
 def guess_encoding(raw: bytes) -> str | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ragft.models import Model
 from ragft.prompts import DEFAULT, Style, citing, closed_book, fit_passages, open_book
 from ragft.retrieval.base import RetrieverParts
 from ragft.tuning.formats import TrainingData, target
-from ragft.types import Chunk, Dtype, Evidence, Example, FitReport, Forecast, Gold, Question
+from ragft.types import Chunk, Dtype, Evidence, Example, FitReport, Forecast, Gold, Hit, Question
 
 SPARE_DISTRACTORS = 4  # passages beyond k for training examples from which the gold is taken out
 DEV_EXAMPLES = 32  # whose loss is watched while training, five times: of a short training a good part of its time
@@ -158,14 +158,30 @@ def _training_passages(
     """What retrieval finds for each training question, and the chunks that hold its evidence; for formats with passages."""
     if not plan.passages:
         return {}, {}
-    retriever = make_retriever(resolve_retriever(plan.retriever or "auto", index), parts)
-    found = retriever.search([question for question, _ in questions], plan.k + SPARE_DISTRACTORS)
+    line = resolve_retriever(plan.retriever or "auto", index)
+    found = _searched(_Search(index, line, plan.k + SPARE_DISTRACTORS, tuple(question for question, _ in questions), parts))
     retrieved = {question.id: [hit.chunk for hit in hits] for (question, _), hits in zip(questions, found, strict=True)}
     by_document: dict[str, list[Chunk]] = {}
     for chunk in parts.chunks:
         by_document.setdefault(chunk.span.document, []).append(chunk)
     gold = {question.id: _holders(by_document, g.evidence) for question, g in questions}
     return retrieved, gold
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What a retriever is asked. The index tells the parts."""
+
+    index: Path
+    retriever: str
+    k: int
+    questions: tuple[Question, ...]
+    parts: RetrieverParts = field(compare=False)
+
+
+@lru_cache(maxsize=2)  # seeds, trials and methods that learn from the same passages: a model may write to find them, or a reranker read
+def _searched(asked: _Search) -> list[tuple[Hit, ...]]:
+    return make_retriever(asked.retriever, asked.parts).search(asked.questions, asked.k)
 
 
 def _holders(by_document: dict[str, list[Chunk]], evidence: Sequence[Evidence]) -> list[Chunk]:

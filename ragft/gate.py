@@ -5,7 +5,7 @@ What was found stays in the run as leaks.json. A study that states `waive_leaks:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ragft.context import Context
@@ -16,6 +16,9 @@ from ragft.models import Model
 from ragft.store import fingerprint, read_record, write_json
 
 FILE = "leaks.json"
+# Why meanings were not compared
+NO_EMBEDDER = "the study has no embedder"
+NOT_LOADED = "no arm searches by meaning, so no embedder was loaded; ragft questions check compares by meaning, too"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Gate:
     pairs: tuple[Pair, ...]
     by_meaning: bool  # an embedder compared meanings, too
     waived: str = ""
+    words_only: str = ""  # why not by meaning, where there was something to compare
 
     @property
     def blocking(self) -> list[Pair]:
@@ -46,16 +50,20 @@ class Gate:
         return [pair for pair in self.pairs if pair.leak.question in stop]
 
 
-def look(domain: Domain, embedder: Model | None) -> Gate:
-    """The leaks of a domain. With an embedder, questions are compared by meaning too: about a second for every hundred."""
+def look(domain: Domain, embedder: Model | None, why_none: str = NO_EMBEDDER) -> Gate:
+    """The leaks of a domain. With an embedder, questions are compared by meaning too: about a second for every hundred.
+
+    `why_none`: why there is none, for a reader.
+    """
     embed: Embed | None = None
     if embedder:
         from ragft.retrieval.dense import load_embedder
 
         embed = load_embedder(embedder.folder)
     pairs = tuple(_pair(domain, leak) for leak in find_leaks(domain, embed))
-    held_out = sum(gold.answerable for name in ("dev", "test") for _, gold in domain.split(name))
-    return Gate(_inputs(domain, embedder), held_out, pairs, embedder is not None)
+    trained, *held_out = (sum(gold.answerable for _, gold in domain.split(name)) for name in ("train", "dev", "test"))
+    words_only = why_none if embedder is None and trained and any(held_out) else ""
+    return Gate(_inputs(domain, embedder), sum(held_out), pairs, embedder is not None, words_only=words_only)
 
 
 def _inputs(domain: Domain, embedder: Model | None) -> str:
@@ -73,8 +81,8 @@ def pass_gate(context: Context) -> Gate:
     path, study = context.run.folder / FILE, context.study
     found = read_gate(context.run.folder)
     if found is None or found.inputs != _inputs(context.domain, context.embedder):
-        found = look(context.domain, context.embedder)
-    found = Gate(found.inputs, found.held_out, found.pairs, found.by_meaning, study.waive_leaks.strip())
+        found = look(context.domain, context.embedder, NOT_LOADED if study.embedder else NO_EMBEDDER)
+    found = replace(found, waived=study.waive_leaks.strip())
     if found.blocking and not found.waived:
         raise InputError(f"{_told(found)} All of them, side by side: ragft questions check {study.domain}")
     write_json(path, found)
@@ -107,9 +115,14 @@ def gate_warnings(folder: Path) -> list[str]:
 def gate_notes(folder: Path) -> list[str]:
     """What a reader of the run's results should know of a few likely leaks."""
     found = read_gate(folder)
-    if found is None or not found.pairs or found.blocking:
+    if found is None:
         return []
-    return [f"{_share(found)} look as if training asked for the same. So few may do so by accident, and change no verdict; {FILE} has them."]
+    few = f"{_share(found)} look as if training asked for the same. So few may do so by accident, and change no verdict; {FILE} has them."
+    return [few] * bool(found.pairs and not found.blocking) + _unlooked(found)
+
+
+def _unlooked(found: Gate) -> list[str]:
+    return [f"Leaks were looked for by words only and not by meaning: {found.words_only}."] if found.words_only else []
 
 
 def _share(found: Gate) -> str:
@@ -120,7 +133,8 @@ def gate_text(found: Gate) -> str:
     """All pairs side by side, for the command line."""
     if not found.pairs:
         how = "words and meanings" if found.by_meaning else "words"
-        return f"No leak: none of {found.held_out} held-out questions can be answered from a training question, compared by {how}."
+        clean = f"No leak: none of {found.held_out} held-out questions can be answered from a training question, compared by {how}."
+        return "\n".join([clean, *_unlooked(found)])
     stop = {pair.leak.question for pair in found.blocking}
     lines = []
     for pair in found.pairs:
@@ -134,4 +148,4 @@ def gate_text(found: Gate) -> str:
         if stop
         else (f"{len(found.pairs)} of {found.held_out} held-out questions look alike; so few may do so by accident.")
     )
-    return "\n".join([*lines, "", total])
+    return "\n".join([*lines, "", total, *_unlooked(found)])

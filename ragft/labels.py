@@ -105,7 +105,7 @@ def read_labels(run: Run, path: Path) -> Labels:
     for one in answers_to_grade(run):
         questions.setdefault(one.question, set()).add(one.key)
     asked = {key: question for question, keys in questions.items() for key in keys}
-    given = {row["id"]: (line, row["correct"].lower()) for line, row in read_sheet(path, ("id", "correct"), COLUMNS)}
+    given = {row["id"]: (line, row["correct"].lower()) for line, row in read_sheet(path, ("id", "correct"), COLUMNS, ("id", "correct"))}
     correct: dict[str, float] = {}
     for key, (line, mark) in given.items():
         if key not in asked:

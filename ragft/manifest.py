@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
 
-from ragft import protocol
+from ragft import plugged, protocol
 from ragft.context import Context
 from ragft.models import Model
 from ragft.store import Run, read_json, write_json
@@ -127,6 +127,8 @@ def start(context: Context) -> None:
             },
             "seeds": context.study.seeds,
             "arms": list(context.study.arms),
+            "plugins": plugged.records(),
+            "scored_by": stored.get("scored_by"),
             "protocol": protocol.fix(context.run, context.study, stored.get("protocol"), now),
         },
     )
@@ -143,6 +145,13 @@ def is_finished(run: Run) -> bool:
     """Whether the run has come to its verdict, and was not begun anew since."""
     path = run.folder / "manifest.json"
     return path.is_file() and read_json(path)["status"] == "finished"
+
+
+def scored(run: Run, metric_code: str | None) -> None:
+    """Note what the answers were scored by last, where that is a plugin."""
+    if metric_code:
+        path = run.folder / "manifest.json"
+        write_json(path, {**read_json(path), "scored_by": metric_code})
 
 
 def _now() -> str:

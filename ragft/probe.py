@@ -29,11 +29,12 @@ CHANCE_DEVIATIONS = 2.0  # a copier this many standard deviations above chance k
 Asked = list[tuple[Question, Gold]]
 
 
-def check_domain(folder: Path, watcher: Watcher | None, limit: int | None = None) -> list[Finding]:
+def check_domain(folder: Path | str, watcher: Watcher | None = None, limit: int | None = None) -> list[Finding]:
     """All checks of a domain's folder, with its study.yaml's model and chunks; without a watcher only those of the text.
 
     A folder with instructions.jsonl is the general set, which has no corpus.
     """
+    folder = Path(folder)
     if (folder / "instructions.jsonl").is_file():
         return check_general(folder, watcher)
     domain, expected = load_domain(folder), read_expected(folder)

@@ -1,4 +1,4 @@
-"""Progress on stderr: which unit of how many, how far, how long still. Results go to stdout and never here."""
+"""Progress on stderr, or in a notebook's cell: which unit of how many, how far, how long still. Results go to stdout and never here."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from markupsafe import Markup
+
 Advance = Callable[[int, int], None]  # (done, total) of the unit; a new total begins a new count
 LINE_SECONDS = 10.0  # between lines where stderr is not a terminal
+BAR_SECONDS = 0.5  # between two drawings of a bar
 
 
 def say(progress: Advance, line: str) -> None:
@@ -31,7 +34,7 @@ class Watcher(Protocol):
 
 
 class Silent:
-    """Watches without a word: the default of the Python API."""
+    """Watches without a word."""
 
     @contextmanager
     def unit(self, label: str, number: int, of: int) -> Iterator[Advance]:
@@ -54,6 +57,56 @@ class Lines:
                 sys.stderr.write("\n")  # the error has a line of its own
             raise
         watched.end()
+
+
+class Bar:
+    """A bar in a notebook's cell, for all units; what they say stands below it."""
+
+    def __init__(self) -> None:
+        from IPython.display import display
+
+        self._cell = display({"text/plain": ""}, raw=True, display_id=True)
+        self._said: list[str] = []
+
+    @contextmanager
+    def unit(self, label: str, number: int, of: int) -> Iterator[Advance]:
+        yield _Shown(self, f"[{number}/{of}] {label}", number, of)
+        if number == of:
+            self.show(f"{of} of {of} steps done", 1.0)
+
+    def say(self, line: str) -> None:
+        self._said.append(line)
+
+    def show(self, line: str, share: float) -> None:
+        said = Markup("").join(Markup("<br>{}").format(one) for one in self._said)
+        html = Markup('<progress value="{:.3f}" max="1" style="width:20em"></progress> {}{}').format(share, line, said)
+        text = "\n".join([f"{100 * share:.0f} % {line}", *self._said])
+        self._cell.update({"text/html": html, "text/plain": text}, raw=True)
+
+
+class _Shown:
+    """One unit's part of a bar, which is drawn at most twice a second."""
+
+    def __init__(self, bar: Bar, head: str, number: int, of: int):
+        self._bar, self._head, self._done, self._of, self._shown = bar, head, number - 1, of, 0.0
+        bar.show(head, self._done / of)
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._shown >= BAR_SECONDS:
+            self._shown = now
+            self._bar.show(f"{self._head}: {done:,} of {total:,}", (self._done + done / max(1, total)) / self._of)
+
+    def say(self, line: str) -> None:
+        self._bar.say(f"{self._head}: {line}")
+
+
+def fitting() -> Watcher:
+    """The watcher for where the program runs: a notebook, a terminal, or neither."""
+    shell = sys.modules.get("IPython")
+    if shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None:
+        return Bar()
+    return Lines() if sys.stderr.isatty() else Silent()
 
 
 class _Unit:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Container, Sequence
 from typing import Literal, Protocol
 
+from pydantic import Field
+
 from ragft.strict import Strict
 from ragft.types import Chunk, Prompt
 
@@ -31,9 +33,11 @@ _NO_PASSAGES = {"en": "(no passages)", "zh": "（没有段落）"}
 class Style(Strict):
     """How a study asks, every arm alike."""
 
-    may_abstain: bool = True  # whether the instruction says to reply "I don't know" where the answer is not known
-    cite: bool = False  # whether arms that are shown passages are told to cite them by number
-    order: Literal["best-first", "best-last", "document"] = "best-first"  # of the passages; document: as they stand in the corpus
+    may_abstain: bool = Field(default=True, description='Whether the instruction says to reply "I don\'t know" where the answer is not known.')
+    cite: bool = Field(default=False, description="Whether arms that are shown passages are told to cite them by number.")
+    order: Literal["best-first", "best-last", "document"] = Field(
+        default="best-first", description="Of the passages in the prompt; `document`: as they stand in the corpus."
+    )
 
 
 DEFAULT = Style()

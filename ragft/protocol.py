@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ragft import plugged, registry
 from ragft.comparison import Comparison
 from ragft.numbers import points
 from ragft.settings import Study
@@ -18,13 +19,20 @@ def fix(run: Run, study: Study, stored: Mapping[str, Any] | None, now: str) -> M
     """The manifest's entry: as stored once an answer is there, else the study's values with their fingerprint."""
     if stored and any(run.folder.glob("arms/*/seed-*/answers.jsonl")):
         return stored
-    values = study.model_dump(mode="json", include=set(FIXED))
+    code = metric_code(study)
+    values = study.model_dump(mode="json", include=set(FIXED)) | ({"metric_code": code} if code else {})
     return {"fixed": now, "values": values, "fingerprint": fingerprint(values)}
+
+
+def metric_code(study: Study) -> str | None:
+    """The hash of a plugin's code that the study is decided by; None: the metric is ragft's own."""
+    return next(iter(plugged.code_of([registry.lookup("metric", study.metric)]).values()), None)
 
 
 def changes(run: Run, study: Study, found: Comparison) -> list[str]:
     """What the comparison and the study's needs have other than was fixed, a sentence each."""
-    stored = read_json(run.folder / "manifest.json").get("protocol")
+    manifest = read_json(run.folder / "manifest.json")
+    stored, scored_by = manifest.get("protocol"), manifest.get("scored_by")
     if not stored:
         return []
     first = {"slices": [], **stored["values"]}  # a run of before slices could be fixed
@@ -38,6 +46,8 @@ def changes(run: Run, study: Study, found: Comparison) -> list[str]:
         for name in CHANGEABLE
         if now[name] != first[name]
     ]
+    if found.metric == first["metric"] and scored_by and scored_by != first.get("metric_code"):
+        sentences.append(f"The code of {found.metric} changed after answers were seen. The stated certainty holds for the first version only.")
     if fingerprint(stored["values"]) != stored["fingerprint"]:
         sentences.append("What was fixed before the run was edited in manifest.json since: its fingerprint is no longer that of the values.")
     return sentences

@@ -26,7 +26,7 @@ def make(
     writer: Annotated[
         str | None, typer.Option(metavar="NAME", help="Have a model write them: module:attribute, a LangChain chat model, or local:MODEL.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="With --writer: go on; without it, only say what would be asked at most.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --writer: go on; without it, only estimate what that would take.")] = False,
     price_read: Annotated[float | None, typer.Option(min=0, help="With --writer: of a million tokens that it reads.")] = None,
     price_written: Annotated[float | None, typer.Option(min=0, help="With --writer: of a million tokens that it writes.")] = None,
     as_json: JsonOption = False,
@@ -81,7 +81,7 @@ def check(
 ) -> None:
     """Find held-out questions that training gives away; exit code 1 where some must not stay."""
     from ragft.domain import load_domain
-    from ragft.gate import gate_text, look
+    from ragft.gate import NO_EMBEDDER, gate_text, look
     from ragft.models import find_model, is_hub_id
     from ragft.privacy import keep_private
     from ragft.settings import Study, load_study
@@ -92,8 +92,9 @@ def check(
     named = None if quick else study.embedder
     keep_private(hub=bool(named and is_hub_id(named)))
     wait_briefly()
-    found = look(domain, find_model(named, "embedder") if named else None)
-    show(as_json, {"held_out": found.held_out, "by_meaning": found.by_meaning, "blocking": found.blocking, "pairs": found.pairs}, gate_text(found))
+    found = look(domain, find_model(named, "embedder") if named else None, "--quick was given" if quick else NO_EMBEDDER)
+    told = {"held_out": found.held_out, "by_meaning": found.by_meaning, "words_only": found.words_only}
+    show(as_json, {**told, "blocking": found.blocking, "pairs": found.pairs}, gate_text(found))
     if found.blocking:
         raise typer.Exit(1)
 

@@ -8,12 +8,13 @@ import numpy as np
 
 from ragft import recipe, registry, slicing
 from ragft.build import make_retriever, token_counter
-from ragft.context import Context, adapter_name, adapter_plan, index_plan, seeds_of, trial_tokens
+from ragft.context import Context, index_plan
 from ragft.domain.general import load_general
 from ragft.errors import InputError, MissingError
 from ragft.outside import make_system
 from ragft.prompts import passage
 from ragft.recipe import steps_of
+from ragft.rehearsal import rehearse
 from ragft.retrieval.base import RetrieverParts
 from ragft.settings import ArmSettings
 from ragft.types import Chunk, Evidence, Span
@@ -30,7 +31,7 @@ def check_study(context: Context) -> None:
     for name, arm in context.study.arms.items():
         _check_arm(context, name, arm)
     if not (context.run.folder / "manifest.json").is_file():  # a run that began has passed: its folder is that of these very settings
-        _check_training(context)
+        rehearse(context)
 
 
 def _check_slices(context: Context) -> None:
@@ -82,7 +83,18 @@ def _check_arm(context: Context, name: str, arm: ArmSettings) -> None:
         if need in wanted and there is None:
             raise InputError(f"arm '{name}': retriever '{arm.retriever}' needs {_a(need)}. Set {need}, or use retriever: bm25.")
     if arm.retriever not in (None, recipe.AUTO):
+        _check_room(context, name, arm, arm.retriever)
         _check_retriever(context, name, arm.retriever)
+
+
+def _check_room(context: Context, name: str, arm: ArmSettings, line: str) -> None:
+    """Whether passages around a hit have room beside it. A k that is to be searched may have."""
+    k = arm.k or (None if context.study.search else context.study.k)
+    if k == 1 and steps_of(line)[-1].name == recipe.NEIGHBOURS:
+        raise InputError(
+            f"arm '{name}': with k: 1 the stage {recipe.NEIGHBOURS} adds nothing, for neighbours count against k. "
+            "Set k to 2 or more (3 for both sides), or leave the stage out."
+        )
 
 
 def _check_retriever(context: Context, name: str, line: str) -> None:
@@ -108,15 +120,3 @@ def _check_retriever(context: Context, name: str, line: str) -> None:
 
 def _a(need: str) -> str:
     return f"an {need}" if need[0] in "aeiou" else f"a {need}"
-
-
-def _check_training(context: Context) -> None:
-    from ragft.rehearsal import rehearse
-
-    tuned = {adapter_name(context, arm): name for name, arm in reversed(context.study.arms.items()) if arm.tuning}
-    for name in reversed(tuned.values()):  # each kind of adapter once, by the first arm that names it
-        try:
-            arm = context.study.arms[name]
-            rehearse(index_plan(context), adapter_plan(context, arm, seeds_of(context.study, arm)[0]), trial_tokens(context.study))
-        except InputError as error:
-            raise InputError(f"arm '{name}': {error}") from error

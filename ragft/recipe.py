@@ -24,6 +24,7 @@ from ragft.errors import InputError, unknown
 
 AUTO = "auto"  # what the index, or a search, chooses on dev questions
 ORACLE = "oracle"  # the ceiling, by whose name an arm is known not to be one that could be deployed
+NEIGHBOURS = "neighbours"
 PLUS = "+"
 Scalar = str | int | float | bool
 

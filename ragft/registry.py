@@ -6,7 +6,8 @@
     def gold_mentioned(answer, gold):
         return float(any(g.lower() in answer.text.lower() for g in gold.answers))
 
-Packages outside this one register through the entry-point group `ragft`: the named module is imported at first look-up.
+Packages outside this one register through the entry-point group `ragft`: the named module is imported at first look-up. What a
+study names under `plugins` is loaded with it (ragft.plugged); everything that a plugin is written with is in ragft.plugins.
 """
 
 from __future__ import annotations
@@ -54,18 +55,36 @@ class Entry:
 
 _entries: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
 _loaded: set[str] = set()
+PLUGIN = "ragft_plugin_"  # how the modules of a study's plugins begin
+STORED = f"{PLUGIN}of_a_run"  # the module of what stands in for a plugin that is not loaded
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _register(kind: str, name: str, summary: str, **facts: Any) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         known = _entries[kind].get(name)
-        if known is not None and known.make.__module__ != function.__module__:
+        if known is not None and known.make.__module__ != function.__module__ and not _may_take(known.make.__module__, function.__module__):
             raise InputError(f"{kind} '{name}' is registered twice: in {known.make.__module__} and {function.__module__}")
-        _entries[kind][name] = Entry(kind, name, function, summary, facts)
+        put(Entry(kind, name, function, summary, facts))
         return function
 
     return decorate
+
+
+def _may_take(known: str, module: str) -> bool:
+    """Whether a module may take the name of another's: of one that only stands in, and a study's plugin that of another study's."""
+    return known == STORED or (known.startswith(PLUGIN) and module.startswith(PLUGIN))
+
+
+def put(entry: Entry) -> None:
+    """Register the entry in the place of whatever has its name."""
+    _entries[entry.kind][entry.name] = entry
+
+
+def outside() -> list[Entry]:
+    """What is registered at this moment by other modules than ragft's own."""
+    found = [entry for known in _entries.values() for entry in known.values()]
+    return [entry for entry in found if entry.make.__module__.partition(".")[0] != "ragft"]
 
 
 def arm(name: str, summary: str) -> Callable[[F], F]:

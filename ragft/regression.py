@@ -146,8 +146,12 @@ def joined(baseline: ScoreTable, new: ScoreTable) -> ScoreTable:
 def drop(table: ScoreTable, arm: str, alpha: float) -> Difference:
     """The new run's arm minus the baseline's, by a joined table; each bound is wrong with probability `alpha`.
 
+    Where both use the same trained weights, nothing was left to the luck of another training, and no variance between seeds enters.
     Raises InputError where more than 5 % of the questions lack a score in one of the runs: what failed is no basis for passing.
     """
+    watched = [table.arm(f"{side}: {arm}") for side in (BASELINE, NEW)]
+    if watched[0].adapters and watched[0].adapters == watched[1].adapters:
+        table = replace(table, arms=tuple(replace(one, tuning=None) for one in watched))
     found = pairwise(table, [(f"{NEW}: {arm}", f"{BASELINE}: {arm}")], alpha=alpha)
     if not found or found[0].missing > MAX_MISSING:
         before, now = (percent(1 - float(table.arm(f"{side}: {arm}").scored[table.applicable].mean())) for side in (BASELINE, NEW))
@@ -240,7 +244,11 @@ def _because(outcome: Outcome, found: Difference, worst: Difference, margin: flo
         )
     if above(found.low, -margin):
         return f"{head}, but with the answers that failed counted as wrong the interval is {span(worst.low, worst.high)}: it may be worse by more."
-    asks = f" If it is as good in truth, about {equal:,} questions would show it." if equal and equal > found.estimate.n else ""
+    asks = ""
+    if equal is None and margin > 0:
+        asks = " No number of questions would show it, because training runs differ too much: train more seeds."
+    elif equal and equal > found.estimate.n:
+        asks = f" If it is as good in truth, about {equal:,} questions would show it."
     return f"{head}: it may be worse by more than {points(margin)}, and may not.{asks}"
 
 

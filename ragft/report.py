@@ -2,13 +2,12 @@
 
     ragft report runs/2026-01-31-manuals-1f2e3d4c5b6a
 
-What the page says is worked out here, in `ladderpage` and in `diagnosis`; charts are in `charts`, words and layout in `templates/`.
+What the page says is worked out here, in `ladderpage` and in `diagnosis`; charts are in `pictures`, words and layout in `templates/`.
 The section "Which fine-tuning?" comes from `guide`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,29 +15,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from markupsafe import Markup
 
-from ragft import (
-    charts,
-    costpage,
-    diagnosis,
-    dosepage,
-    drilled,
-    examples,
-    guidepage,
-    ladderpage,
-    numbers,
-    plantext,
-    registry,
-    slicewords,
-    trainingpage,
-)
-from ragft.charts import IntervalRow
+from ragft import costpage, diagnosis, dosepage, drilled, examples, guidepage, ladderpage, pictures, plantext, registry, slicewords, trainingpage
 from ragft.compare import ArmRow, Comparison, SliceRow
 from ragft.domain.splits import STRATA
 from ragft.drilled import read_drill
 from ragft.guide import write_guide
 from ragft.judged import read_judged
 from ragft.material import Arm, Material, read_material
-from ragft.numbers import percent, signed
 from ragft.pages import environment
 from ragft.plan import read_plan
 from ragft.review import read_review, review_sentences
@@ -89,11 +72,11 @@ def what_is_known(m: Material) -> dict[str, Any]:
         "arms": [_arm_view(m, row) for row in m.comparison.arms],
         "covered": covered(m.comparison),
         "outcomes": OUTCOMES,
-        "arms_chart": arms_chart(m.comparison, m.decision.recommend),
+        "arms_chart": pictures.arms(m.comparison, m.decision.recommend),
         "differences": [(d, diagnosis.meaning(d, m.comparison.margin)) for d in m.comparison.challengers],
-        "differences_chart": _differences_chart(m.comparison, m.decision.recommend),
+        "differences_chart": pictures.differences(m.comparison, m.decision.recommend),
         "two_by_twos": [diagnosis.two_by_two(m.comparison, found) for found in m.comparison.interactions],
-        "interactions_chart": _interactions_chart(m.comparison),
+        "interactions_chart": pictures.interactions(m.comparison),
         **ladderpage.view(m),
         "slices": _slices(m.comparison),
         "slice_words": slicewords.slice_words(m.comparison),
@@ -191,48 +174,6 @@ def _arm_view(m: Material, row: ArmRow) -> ArmView:
 def _mean(frame: pd.DataFrame, column: str) -> float | None:
     values = frame[column].dropna()
     return float(values.mean()) if len(values) else None
-
-
-def arms_chart(found: Comparison, recommend: str) -> str:
-    """A dot and an interval for each arm, small dots for single seeds."""
-    rows = []
-    for row in found.arms:
-        low, high = _hundred(row.low), _hundred(row.high)
-        interval = f", {diagnosis.no_interval(row.estimate)}" if low is None or high is None else f" ({low:.1f} to {high:.1f})"
-        dots = tuple(100 * mean for mean in row.seed_means) if len(row.seed_means) > 1 else ()
-        mean = row.estimate.mean
-        rows.append(IntervalRow(row.name, percent(mean) + interval, 100 * mean, low, high, dots, row.name == recommend))
-    highest = max((value for row in rows for value in (row.mean, row.high or 0.0, *row.dots)), default=100.0)
-    title, unit = "Score of each arm with its 95 % interval.", f"{found.metric}, % of {found.questions} questions"
-    return charts.interval_chart(rows, charts.axis(0, max(highest, 1)), title=title, unit=unit)
-
-
-def _differences_chart(found: Comparison, recommend: str) -> str:
-    rows = [_signed_row(d.arm, d.estimate.mean, d.low, d.high, diagnosis.no_interval(d.estimate), d.arm == recommend) for d in found.challengers]
-    title = f"Each arm minus {found.reference}, with simultaneous intervals; the band is the margin of {100 * found.margin:g} points either way."
-    return _signed_chart(rows, 100 * found.margin, title)
-
-
-def _interactions_chart(found: Comparison) -> str:
-    rows = [
-        _signed_row(f"{i.rag} with {i.tuned}", i.estimate.mean, i.low, i.high, diagnosis.no_interval(i.estimate), False) for i in found.interactions
-    ]
-    return _signed_chart(rows, 100 * found.margin, "What both together bring beyond the plain sum, with its interval.")
-
-
-def _signed_row(label: str, mean: float, low: float | None, high: float | None, otherwise: str, strong: bool) -> IntervalRow:
-    note = f"{signed(mean)}, {otherwise}" if low is None else f"{signed(mean)} ({numbers.span(low, high)})"
-    return IntervalRow(label, note, 100 * mean, _hundred(low), _hundred(high), strong=strong)
-
-
-def _hundred(share: float | None) -> float | None:
-    return None if share is None else 100 * share
-
-
-def _signed_chart(rows: Sequence[IntervalRow], margin: float, title: str) -> str:
-    values = [value for row in rows for value in (row.mean, row.low, row.high) if value is not None]
-    scale = charts.axis(min(-margin, *values), max(margin, *values)) if values else charts.axis(-margin, margin)
-    return charts.interval_chart(rows, scale, title=title, unit="percentage points", band=(-margin, margin), signed=True)
 
 
 # ── slices, retrieval ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -177,7 +177,8 @@ def read_verdicts(run: Run, path: Path) -> Review:
     """
     golds, texts, rows, unjudged = read_gold(run), question_texts(run), list[Reviewed](), 0
     ids = {cell(key): key for key in texts} | {key: key for key in texts}
-    lines = read_sheet(path, ("id", "why", "question", "verdict"), COLUMNS)
+    taken = ("id", "verdict", "note")
+    lines = read_sheet(path, ("id", "why", "question", "verdict"), COLUMNS, taken, lambda row: texts.get(ids.get(row["id"], "")))
     sampled = [ids.get(row["id"], "") for _, row in lines if row["why"].lower() in (SAMPLE, BOTH)]
     for line, row in lines:
         question, verdict = _checked(row, f"{path}:{line}", ids, texts)

@@ -11,6 +11,7 @@ import importlib
 import sys
 from functools import reduce
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ragft.errors import InputError, MissingError
@@ -21,18 +22,22 @@ if TYPE_CHECKING:
 KEPT = 200  # characters of an error, or of a reply that could not be read
 
 
-def imported(what: str, name: str) -> Any:
-    """What `module:attribute` stands for; a module beside the program is found, too. Raises InputError or MissingError."""
-    module, _, attribute = name.partition(":")
-    here = str(Path.cwd())
+def import_module(what: str, name: str) -> ModuleType:
+    """The module of `module` or `module:attribute`; one beside the program is found, too. Raises InputError or MissingError."""
+    module, here = name.partition(":")[0], str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)  # last: a file here must not stand in for an installed package
     try:
-        found = importlib.import_module(module)
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise MissingError(f"{what} '{name}': no module named '{error.name}'. Check the name, or install it.") from error
     except Exception as error:  # the user's own code, such as a client without its key
         raise InputError(f"{what} '{name}': importing {module} failed ({said(error)}). Mend it first.") from error
+
+
+def imported(what: str, name: str) -> Any:
+    """What `module:attribute` stands for. Raises as `import_module`, and InputError where the module has no such attribute."""
+    found, (module, _, attribute) = import_module(what, name), name.partition(":")
     try:
         return reduce(getattr, attribute.split("."), found)
     except AttributeError as error:

@@ -1,7 +1,6 @@
 """Tables of scores made elsewhere -> the table that is compared, and back: a run's scores as such a table.
 
-from ragft.scorefile import decide_scores
-comparison, decision = decide_scores(["scores.csv"])
+comparison, decision = ragft.decide_scores(frame)   # or "scores.csv", or several of them
 
 docs/scores.md describes the columns, the logs of Inspect and lm-evaluation-harness, and how a file is named. Loads no torch.
 """
@@ -11,25 +10,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ragft import registry
+from ragft import notebook, pictures, registry
+from ragft.charts import Chart
 from ragft.compare import Comparison, compare
 from ragft.cost import Measured, Metered, Prices, measured, measured_by_batch, timed_once
 from ragft.decide import Decision, decide
 from ragft.errors import InputError, unknown
-from ragft.facts import arm_facts
 from ragft.needs import ArmFacts
 from ragft.quantities import Fixed, Quantity, Rate, Waits, rate
-from ragft.scorerows import COLUMNS, read_rows
+from ragft.scored import score_frame
+from ragft.scorerows import read_rows
 from ragft.scoretable import ArmScores, ScoreTable, applies
-from ragft.scoring import finished, score_table, scores_frame
-from ragft.store import Run, read_json, write_text
+from ragft.store import Run, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ragft.scoresource import Given
 
 UNNAMED = "a model that the scores do not name"
 
@@ -45,8 +46,25 @@ class Scores:
     warnings: tuple[str, ...] = field(default=())
 
 
+class Verdict(NamedTuple):
+    """A comparison and what it comes to: `comparison, decision = decide_scores(…)`."""
+
+    comparison: Comparison
+    decision: Decision
+
+    def plot(self, what: str = "arms") -> Chart:
+        """A chart: "arms", each with its interval, or "differences" from the reference. Raises InputError for another name."""
+        return pictures.plot(self.comparison, self.decision.recommend, what)
+
+    def __repr__(self) -> str:
+        return f"Verdict({self.decision.verdict}, {self.decision.recommend})"
+
+    def _repr_html_(self) -> str:
+        return notebook.verdict(self.comparison, self.decision)
+
+
 def decide_scores(
-    paths: Iterable[str | Path],
+    scores: Given | Iterable[Given],
     *,
     reference: str | None = None,
     margin: float = 0.03,
@@ -57,29 +75,59 @@ def decide_scores(
     model: str | None = None,
     scorer: str | None = None,
     slices: Sequence[str] = (),
-) -> tuple[Comparison, Decision]:
-    """The comparison and the verdict from scores made elsewhere; see `read_scores` for the files and the errors.
+) -> Verdict:
+    """The comparison and the verdict from scores made elsewhere; see `read_scores` for frames, files and errors.
 
     `margin` is in shares of 1, `alpha` one-sided. `metric_name` and `model` are what the verdict calls them, `slices` those fixed beforehand.
     """
+    read, found = _compared(scores, reference, margin, alpha, metric_name, scorer, slices)
+    name = model or read.table.arm(read.reference).model or UNNAMED
+    return Verdict(found, decide(found, read.facts, model=name, needs=needs, prices=prices, table=read.table, warnings=read.warnings))
+
+
+def compare_scores(
+    scores: Given | Iterable[Given],
+    *,
+    reference: str | None = None,
+    margin: float = 0.03,
+    alpha: float = 0.025,
+    metric_name: str | None = None,
+    scorer: str | None = None,
+    slices: Sequence[str] = (),
+) -> Comparison:
+    """The comparison alone: every arm with its interval, paired differences from the reference, the 2x2. As `decide_scores` otherwise."""
+    return _compared(scores, reference, margin, alpha, metric_name, scorer, slices)[1]
+
+
+def _compared(
+    scores: Given | Iterable[Given],
+    reference: str | None,
+    margin: float,
+    alpha: float,
+    metric_name: str | None,
+    scorer: str | None,
+    slices: Sequence[str],
+) -> tuple[Scores, Comparison]:
     if not 0 <= margin <= 1:
         raise InputError(f"the margin is a share from 0 to 1, such as 0.03 for 3 points, not {margin:g}.")
     if not 0 < alpha < 0.5:
         raise InputError(f"alpha is a probability above 0 and below 0.5, such as 0.025, not {alpha:g}.")
-    scores = read_scores(paths, reference=reference, scorer=scorer)
-    found = compare(scores.table, metric=metric_name or scores.metric, reference=scores.reference, margin=margin, alpha=alpha, slices=slices)
-    name = model or scores.table.arm(scores.reference).model or UNNAMED
-    return found, decide(found, scores.facts, model=name, needs=needs, prices=prices, table=scores.table, warnings=scores.warnings)
+    read = read_scores(scores, reference=reference, scorer=scorer)
+    metric = metric_name or read.metric
+    return read, compare(read.table, metric=metric, reference=read.reference, margin=margin, alpha=alpha, slices=slices)
 
 
-def read_scores(paths: Iterable[str | Path], *, reference: str | None = None, scorer: str | None = None) -> Scores:
-    """Tables of scores and logs, all of them together, as one table. Later files add arms and seeds to the earlier ones'.
+def read_scores(scores: Given | Iterable[Given], *, reference: str | None = None, scorer: str | None = None) -> Scores:
+    """DataFrames, tables and logs, one or several of them together, as one table. Later ones add arms and seeds to the earlier ones'.
 
-    A path may be written `ARM[@SEED][:RETRIEVER:TUNING]=PATH`, which says of a log what it does not hold. `reference` is an
-    arm; None: the only plain RAG there is, or `rag`. `scorer` chooses among the scores of a log. Raises MissingError for a
+    A frame and a table have the columns of docs/scores.md: arm, question and score at the least. A path may be written
+    `ARM[@SEED][:RETRIEVER:TUNING]=PATH`, which says of a log what it does not hold. `reference` is an arm; None: the only plain RAG
+    there is, or `rag`. `scorer` chooses among the scores of a log. Raises MissingError for a
     file that is not there, MismatchError where arms were asked other questions, InputError for anything else that is wrong.
     """
-    rows = read_rows(paths, scorer)
+    import pandas as pd
+
+    rows = read_rows([scores] if isinstance(scores, str | Path | pd.DataFrame) else scores, scorer)
     table, reference, notes = _table(rows.frame, reference)
     return Scores(table, _facts(rows.frame, table), reference, rows.metric or "score", (*rows.warnings, *notes))
 
@@ -235,44 +283,5 @@ def _mean(values: pd.Series) -> float | None:
 
 
 def write_scores(run: Run, path: Path, metric: str) -> None:
-    """A finished run's scores by `metric` as a table with all columns, from which `decide_scores` gets the same verdict.
-
-    What the update drill and the risk panel found does not travel with it. Raises InputError for a metric that is not a
-    score, MissingError while an arm has not answered all questions.
-    """
-    if not registry.lookup("metric", metric).facts["score"]:
-        raise InputError(f"metric '{metric}' describes answers and does not score them, so no verdict can rest on it.")
-    table, facts, frame = score_table(run, metric, reference=""), arm_facts(run, metric), scores_frame(run)
-    frame["score"] = frame[metric]
-    frame["hit"] = frame["recall@k"].map(lambda recall: float(recall == 1.0), na_action="ignore")
-    for arm in table.arms:
-        chosen, known = frame["arm"] == arm.name, facts[arm.name]
-        said = {column: getattr(arm, column) for column in ("retriever", "tuning", "format", "model", "k", "adapters", "dose", "recipe", "system")}
-        said |= {"control": int(arm.control), "untrained": known.untrained}
-        if known.metered:
-            update = known.metered.update_seconds
-            # 0: not measured, or nothing trained
-            said |= {column: getattr(known.metered, column) or None for column in ("setup_gib", "answer_gib", "training_tokens")}
-            said |= {"update_seconds": update.mean if update else None}
-        for column, value in said.items():
-            frame.loc[chosen, column] = "" if value is None else str(value)
-        waits = known.measured.get("p95_latency_seconds")
-        alone = waits.seconds if isinstance(waits, Waits) else ()
-        for column, values in (("alone_seconds", alone), ("index_seconds", _index_timings(run, arm.name))):
-            frame.loc[frame.index[chosen][: len(values)], column] = values  # of some questions; which of them does not matter
-    trained = {place: _training_seconds(run, *place) for place in finished(run)}
-    frame["training_seconds"] = [trained[place] for place in zip(frame["arm"], frame["seed"], strict=True)]
-    write_text(path, frame.reindex(columns=list(COLUMNS)).to_csv(index=False, lineterminator="\n"))
-
-
-def _index_timings(run: Run, name: str) -> list[float]:
-    built = read_json(run.seed_folder(name, run.seeds(name)[0]) / "fit.json").get("index")
-    return [built["fit"]["seconds"], *built["fit"].get("again", ())] if built else []
-
-
-def _training_seconds(run: Run, name: str, seed: int) -> float | None:
-    """0 for an arm that neither trains nor retrieves: its set-up is known to be nothing. None for a system, of which nothing is known."""
-    if read_json(run.folder / "arms" / name / "arm.json").get("system"):
-        return None
-    built = read_json(run.seed_folder(name, seed) / "fit.json")
-    return built["adapter"]["fit"]["seconds"] if "adapter" in built else None if "index" in built else 0.0
+    """`score_frame` as a file."""
+    write_text(path, score_frame(run, metric).to_csv(index=False, lineterminator="\n"))

@@ -1,4 +1,4 @@
-"""Files of scores -> rows: the columns a table may have, how a file is named, and every mistake in one as a line with file and row.
+"""Scores in files and frames -> rows: the columns a table may have, and every mistake in one as a line with file and row.
 
 docs/scores.md describes the columns. A row is one answer: an arm, a seed, a question, a score.
 """
@@ -6,22 +6,23 @@ docs/scores.md describes the columns. A row is one answer: an arm, a seed, a que
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ragft import registry
 from ragft.domain.rows import read_csv, read_jsonl
-from ragft.errors import InputError, MismatchError, MissingError
+from ragft.errors import InputError, MismatchError
 from ragft.scorelogs import Log, is_harness, read_harness, read_inspect
+from ragft.scoresource import Line, Source, source_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ragft.scoresource import Given
 
 REQUIRED = ("arm", "question", "score")
 OF_QUESTION = ("document", "stratum", "kind")  # one value for each question
@@ -68,18 +69,6 @@ NUMBERS: dict[str, tuple[float, float, bool]] = {  # lowest, highest, whole numb
     ),
 }
 WORDS = {"true": "1", "yes": "1", "false": "0", "no": "0", "null": "", "none": ""}  # in a column of numbers
-NAMED = re.compile(r"(?P<arm>[^=:@]+)(?:@(?P<seed>\d+))?(?::(?P<retriever>[^=:]*):(?P<tuning>[^=:]*))?=(?P<path>.+)")
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file of scores, and what its name on the command line says of the arm in it."""
-
-    path: Path
-    said: Mapping[str, str] = field(default_factory=dict)  # column -> value
-
-    def fill(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        return {**row, **self.said}
 
 
 @dataclass(frozen=True)
@@ -91,20 +80,20 @@ class Rows:
     warnings: tuple[str, ...] = field(default=())
 
 
-def read_rows(paths: Iterable[str | Path], scorer: str | None = None) -> Rows:
-    """The rows of tables and logs. Raises as `ragft.scorefile.read_scores` says."""
+def read_rows(given: Iterable[Given], scorer: str | None = None) -> Rows:
+    """The rows of frames, tables and logs. Raises as `ragft.scorefile.read_scores` says."""
     import pandas as pd
 
-    sources = [_source(path) for path in paths]
+    sources = [source_of(one) for one in given]
     if not sources:
-        raise InputError("no file of scores was given.")
+        raise InputError("no file or frame of scores was given.")
     parts, metrics, warnings = [], dict[str, str](), list[str]()
     for source in sources:
         frame, metric, notes = _read(source, scorer)
         parts.append(frame)
         warnings += notes
         if metric:
-            metrics.setdefault(metric, str(source.path))
+            metrics.setdefault(metric, source.name)
     if scorer is not None and not metrics:
         raise InputError(f"scorer '{scorer}': it chooses among the scores of a log, and a table has one. Leave it out.")
     if len(metrics) > 1:
@@ -116,23 +105,10 @@ def read_rows(paths: Iterable[str | Path], scorer: str | None = None) -> Rows:
 # ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _source(given: str | Path) -> Source:
-    """`rag@1:bm25:=logs/a.eval` -> the path, and seed 1 of arm rag with retriever bm25 and without tuning."""
-    path, said = Path(given), dict[str, str]()
-    if isinstance(given, str) and "=" in given and not path.exists():
-        match = NAMED.fullmatch(given)
-        if not match:
-            raise InputError(f"'{given}': write a file of scores as PATH, ARM=PATH, ARM@SEED=PATH or ARM@SEED:RETRIEVER:TUNING=PATH.")
-        said = {key: value.strip() for key, value in match.groupdict().items() if value is not None}
-        path = Path(said.pop("path"))
-    if not path.is_file():
-        what = "a folder; give the files in it" if path.is_dir() else "no such file"
-        raise MissingError(f"{path}: {what}. Scores are read from .csv, .tsv, .jsonl, .json and .eval files; see docs/scores.md.")
-    return Source(path, said)
-
-
 def _read(source: Source, scorer: str | None) -> tuple[pd.DataFrame, str, list[str]]:
     """The file's rows as a frame of texts, the scorer of a log, and what must be said of the file."""
+    if source.path is None:
+        return _of_table(source, _some(source, source.rows()))
     path, suffix = source.path, source.path.suffix.lower()
     if suffix in (".json", ".eval"):
         return _of_log(source, read_inspect(path, scorer))
@@ -146,9 +122,13 @@ def _read(source: Source, scorer: str | None) -> tuple[pd.DataFrame, str, list[s
         lines = list(read_csv(path))
     else:
         raise InputError(f"{path}: unknown kind of file. Scores are read from .csv, .tsv, .jsonl, .json and .eval files.")
+    return _of_table(source, _some(source, lines))
+
+
+def _some(source: Source, lines: Sequence[Line]) -> Sequence[Line]:
     if not lines:
-        raise InputError(f"{path}: no scores are in it. It needs the columns {', '.join(REQUIRED)}, and a row for each answer.")
-    return _of_table(source, lines)
+        raise InputError(f"{source.name}: no scores are in it. It needs the columns {', '.join(REQUIRED)}, and a row for each answer.")
+    return lines
 
 
 def _of_log(source: Source, log: Log) -> tuple[pd.DataFrame, str, list[str]]:
@@ -156,21 +136,21 @@ def _of_log(source: Source, log: Log) -> tuple[pd.DataFrame, str, list[str]]:
     return _with_slots(source, frame, f"{source.said.get('arm', 'ARM')}:RETRIEVER:TUNING={source.path}"), log.scorer, list(log.warnings)
 
 
-def _of_table(source: Source, lines: Sequence[tuple[int, Mapping[str, Any]]]) -> tuple[pd.DataFrame, str, list[str]]:
+def _of_table(source: Source, lines: Sequence[Line]) -> tuple[pd.DataFrame, str, list[str]]:
     """A table's rows. Raises InputError for a column that is missing, or that the file's name says as well."""
     names = dict.fromkeys(chain.from_iterable(row for _, row in lines))
     columns = {name: name.strip().lower() for name in names}
     known = {column: name for name, column in columns.items() if column in COLUMNS}
     if len(known) < sum(column in COLUMNS for column in columns.values()):
-        raise InputError(f"{source.path}:1: a column is there twice, in capitals and in small letters. Leave one of the two out.")
+        raise InputError(f"{source.head}: a column is there twice, in capitals and in small letters. Leave one of the two out.")
     if twice := sorted(known.keys() & source.said.keys()):
-        raise InputError(f"{source.path}: it has the column '{twice[0]}' itself. Give the file without a name before it.")
+        raise InputError(f"{source.name}: it has the column '{twice[0]}' itself. Give the file without a name before it.")
     for column in REQUIRED:
         if column not in known and column not in source.said:
-            raise InputError(f"{source.path}:1: the column '{column}' is missing.{_near(column, names)} It needs {', '.join(REQUIRED)}.")
+            raise InputError(f"{source.head}: the column '{column}' is missing.{_near(column, names)} It needs {', '.join(REQUIRED)}.")
     spare = [name for name in names if columns[name] not in COLUMNS]
     hints = [f"'{name}'{_like(columns[name])}" for name in spare]
-    warnings = [f"{source.path}: unknown columns were ignored: {', '.join(hints)}."] if spare else []
+    warnings = [f"{source.name}: unknown columns were ignored: {', '.join(hints)}."] if spare else []
     rows = [source.fill({column: row.get(name) for column, name in known.items()} | {"line": number}) for number, row in lines]
     return _with_slots(source, _frame(source, rows), "the columns retriever and tuning (empty: none)"), "", warnings
 
@@ -191,18 +171,18 @@ def _frame(source: Source, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
     columns = [name for name in dict.fromkeys(chain.from_iterable(rows)) if name != "line"]
     cells = {
-        name: [value.strip() if isinstance(value := row.get(name, ""), str) else _cell(source.path, row["line"], name, value) for row in rows]
+        name: [value.strip() if isinstance(value := row.get(name, ""), str) else _cell(source, row["line"], name, value) for row in rows]
         for name in columns
     }
-    return pd.DataFrame({**cells, "line": [row["line"] for row in rows], "file": str(source.path)}, dtype=object)
+    return pd.DataFrame({**cells, "line": [row["line"] for row in rows], "file": source.name, "before": source.before}, dtype=object)
 
 
-def _cell(path: Path, line: int, name: str, value: Any) -> str:
+def _cell(source: Source, line: int, name: str, value: Any) -> str:
     """A value of JSON as the text that a CSV would hold."""
     if value is None:
         return ""
     if isinstance(value, list | dict):
-        place = f"{path}:{line}" if line else str(path)
+        place = f"{source.before}{line}" if line else source.name
         raise InputError(f"{place}: '{name}' is a {'list' if isinstance(value, list) else 'object'}. Write a text or a number.")
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
@@ -210,15 +190,15 @@ def _cell(path: Path, line: int, name: str, value: Any) -> str:
 def _with_slots(source: Source, frame: pd.DataFrame, remedy: str) -> pd.DataFrame:
     """With the columns retriever and tuning: as the file has them, else as the presets of these names fill them."""
     given = [column for column in ("retriever", "tuning") if column in frame]
-    if len(given) == 1 and source.path.suffix.lower() not in (".json", ".eval"):  # metadata cannot state an empty value
+    if len(given) == 1 and not source.is_log:  # metadata cannot state an empty value
         other = "tuning" if given == ["retriever"] else "retriever"
-        raise InputError(f"{source.path}:1: it has the column '{given[0]}' and not '{other}'. Add it; an empty cell is none.")
+        raise InputError(f"{source.head}: it has the column '{given[0]}' and not '{other}'. Add it; an empty cell is none.")
     if given:
         return frame
     known = registry.entries("arm")
     for name in dict.fromkeys(frame["arm"]):
         if name not in known:
-            raise InputError(f"{source.path}: what fills the slots of arm '{name}' is not known. Say it with {remedy}. Known: {', '.join(known)}.")
+            raise InputError(f"{source.name}: what fills the slots of arm '{name}' is not known. Say it with {remedy}. Known: {', '.join(known)}.")
     slots = {name: known[name].make() for name in dict.fromkeys(frame["arm"])}
     for column in ("retriever", "tuning", "format"):
         if column not in frame:
@@ -263,7 +243,7 @@ def _check_once(rows: pd.DataFrame) -> None:
 
 
 def _where(row: Any) -> str:
-    return f"{row['file']}:{row['line']}" if row["line"] else f"{row['file']}, question '{row['question']}'"
+    return f"{row['before']}{row['line']}" if row["line"] else f"{row['file']}, question '{row['question']}'"
 
 
 def _check_one(rows: pd.DataFrame, keys: list[str], column: str) -> None:

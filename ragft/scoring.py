@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragft import registry, slicing
+from ragft import plugged, registry, slicing
 from ragft.compare import ArmScores, ScoreTable
 from ragft.dose import dose_of, recipe_of
 from ragft.errors import InputError, MismatchError, MissingError
@@ -31,7 +31,7 @@ def score_run(run: Run) -> None:
     Raises MissingError while no arm has answered all questions.
     """
     gold = {g.id: g for g in read_gold(run)}
-    metrics = registry.entries("metric")
+    metrics = {name: entry for name, entry in registry.entries("metric").items() if not plugged.stands_in(entry)}
     found, documents = finished(run), _documents(run)
     if not found:
         raise MissingError(f"{run.folder}: no arm has answered all questions yet. Finish the run first: ragft run")
@@ -61,7 +61,7 @@ def _keep_known(path: Path, metrics: Mapping[str, registry.Entry]) -> None:
         return
     lost = stored.keys() - metrics.keys() - {"question", "outcome", "prompt", "batch"}
     if lost:
-        raise InputError(f"{path}: it holds the metric '{min(lost)}', which is not registered now. Import the plugin first, or delete the file.")
+        raise InputError(f"{path}: it holds the metric '{min(lost)}', which is not known now. Name its plugin in study.yaml, or delete the file.")
 
 
 def _documents(run: Run) -> dict[str, str]:

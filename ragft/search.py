@@ -36,6 +36,7 @@ from ragft.context import (
 from ragft.errors import InputError
 from ragft.finetune import DEV_EXAMPLES, build_adapter
 from ragft.progress import Advance, Watcher
+from ragft.rehearsal import rehearse_indexed
 from ragft.searched import RETRIEVAL, Searched, SearchResult, read_searched, searched_path
 from ragft.settings import ArmSettings, Search
 from ragft.store import Artifact, fingerprint, write_json
@@ -115,6 +116,8 @@ def _run_all(context: Context, budget: Search, inputs: str, watcher: Watcher) ->
         passages = _run(task, storage, counts, RETRIEVAL, context.study.reference, _retrieval_words(context, budget))
         yield passages
         context = settle(context, [passages])
+        if kinds:
+            rehearse_indexed(context, index_artifact(context, lambda done, total: None))
         for place, (what, arm) in enumerate(kinds.items(), start=1):
             task = _adapter_task(context, what, arm, budget, inputs)
             yield _run(task, storage, replace(counts, place=place), what, arm, _adapter_words(context, budget))

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from ragft import registry
+from ragft import notebook, plugged, recipe, registry
 from ragft.armsettings import ArmSettings, Seed, check_arm, check_name, presets
 from ragft.cost import Prices
 from ragft.errors import InputError, MissingError, unknown
@@ -18,7 +18,7 @@ from ragft.files import read_text
 from ragft.needs import check_need
 from ragft.prompts import Style
 from ragft.slicing import checked
-from ragft.store import write_text
+from ragft.store import read_json, write_text
 from ragft.strict import Strict
 from ragft.types import Dtype
 
@@ -26,48 +26,70 @@ from ragft.types import Dtype
 class Search(Strict):
     """The budget with which each arm's settings are searched on dev questions, the same for every arm."""
 
-    trials: int = Field(4, ge=1)  # settings tried an adapter, and of retrieval
-    train_tokens: int | None = Field(None, ge=1)  # of a trial; None: a quarter of the study's
-    dev_questions: int = Field(48, ge=1)  # at most
+    trials: int = Field(default=4, ge=1, description="Settings tried for each kind of adapter, and for retrieval.")
+    train_tokens: int | None = Field(default=None, ge=1, description="Training tokens of a trial; without it a quarter of the study's.")
+    dev_questions: int = Field(default=48, ge=1, description="Dev questions that a trial is judged by, at most.")
 
     def trial_tokens(self, train_tokens: int) -> int:
         """Training tokens of a trial in a study that trains on so many."""
         return self.train_tokens or max(1, train_tokens // 4)
 
 
+def _loaded(plugins: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    """The plugins, which are loaded; of a run that is only read they are not."""
+    return plugins if info.context == READING else tuple(map(plugged.load, plugins))
+
+
+READING = "a run"
+Plugins = Annotated[tuple[str, ...], AfterValidator(_loaded)]
+
+
 class Study(Strict):
     """A study: one domain, one base model, one prompt, and the arms to compare."""
 
-    domain: str
-    name: str = ""  # "" = the domain folder's name
-    model: str = "smollm2-135m-instruct"
-    embedder: str | None = "all-minilm-l6-v2"
-    reranker: str | None = None  # a cross-encoder, for the stage rerank
-    seeds: tuple[Seed, ...] = (0, 1, 2)
-    arms: dict[str, ArmSettings] = Field(default_factory=lambda: presets(["base", "oracle", "rag", "lora", "rag+lora", "raft"]))
-    reference: str = "rag"
-    metric: str = "match"
-    margin: float = Field(0.03, ge=0, le=1)
-    alpha: float = Field(0.025, gt=0, lt=0.5)
-    slices: Annotated[tuple[str, ...], AfterValidator(checked)] = ()  # confirmatory: [kind=exact, retrieval=missed], at most 4
-    limit: int | None = Field(None, ge=1)  # test questions at most, spread over all documents
-    chunker: str = "tokens"
-    chunk_tokens: int = Field(96, ge=16)
-    chunk_overlap: int = Field(0, ge=0)
-    k: int = Field(4, ge=1)
-    context_tokens: int = Field(400, ge=32)
-    prompt: Style = Style()
-    max_new_tokens: int = Field(32, ge=1)
-    batch_size: int = Field(32, ge=1)  # python pipelines/bench_generation.py says what others take
-    train_tokens: int = Field(40_000, ge=1)  # per adapter and seed
-    train_batch_size: int = Field(8, ge=1)
-    # int8 rounds while answering on a CPU, and is faster on some only; nf4: the base of every arm in 4 bits, in training too (QLoRA)
-    precision: Literal["float32", "int8", "nf4"] = "float32"
-    search: Search | None = None  # None: the settings as given, and the methods' own
-    waive_leaks: str = ""  # why the study runs though held-out questions leak into training; the report repeats it
-    general: str | None = None  # a folder like data/general, to measure what tuning makes the model forget
-    needs: dict[str, float | bool] = Field(default_factory=dict)
-    costs: Prices = Prices()
+    domain: str = Field(description="The folder with `corpus/` and `questions.jsonl`, as seen from study.yaml.")
+    name: str = Field(default="", description="The study's name, of which its runs' folders are made; without it the domain folder's.")
+    plugins: Plugins = Field(default=(), description="Files or modules with metrics, retrievers, methods and the like of your own.")
+    model: str = Field(
+        default="smollm2-135m-instruct",
+        description="The model of every arm: an installed package, a folder with safetensors, a .gguf file or a hub id.",
+    )
+    embedder: str | None = Field(default="all-minilm-l6-v2", description="For search by meaning: an installed package, a folder or a hub id.")
+    reranker: str | None = Field(default=None, description="A cross-encoder, for the stage `rerank`: a folder or a hub id.")
+    seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), description="Every tuned arm is trained once with each.")
+    arms: dict[str, ArmSettings] = Field(
+        default_factory=lambda: presets(["base", "oracle", "rag", "lora", "rag+lora", "raft"]),
+        description="What is compared: a list of presets, or a mapping of names to settings.",
+    )
+    reference: str = Field(default="rag", description="The arm that fine-tuning has to beat: RAG without tuning.")
+    metric: str = Field(default="match", description="What the verdict is decided by.")
+    margin: float = Field(default=0.03, ge=0, le=1, description="The gain you would pay for, as a share of 1: 0.03 is 3 points.")
+    alpha: float = Field(default=0.025, gt=0, lt=0.5, description="The error probability, one-sided, over all comparisons together.")
+    slices: Annotated[tuple[str, ...], AfterValidator(checked)] = Field(
+        default=(), description="Kinds of question to confirm apart, fixed before the run, at most 4: `[kind=exact, retrieval=missed]`."
+    )
+    limit: int | None = Field(default=None, ge=1, description="Test questions at most, spread over all documents.")
+    chunker: str = Field(default="tokens", description="How documents are cut into passages.")
+    chunk_tokens: int = Field(default=96, ge=16, description="Tokens of a passage at most.")
+    chunk_overlap: int = Field(default=0, ge=0, description="Tokens that a passage shares with the one before.")
+    k: int = Field(default=4, ge=1, description="Passages shown to the model at most.")
+    context_tokens: int = Field(default=400, ge=32, description="Tokens of the passages shown, at most; the first is kept whatever its length.")
+    prompt: Style = Field(default=Style(), description="How questions are asked, the same for every arm.")
+    max_new_tokens: int = Field(default=32, ge=1, description="Tokens of an answer at most.")
+    batch_size: int = Field(default=32, ge=1, description="Questions answered together; `pipelines/bench_generation.py` says what others take.")
+    train_tokens: int = Field(default=40_000, ge=1, description="Training tokens of each adapter and seed.")
+    train_batch_size: int = Field(default=8, ge=1, description="Examples of a training step.")
+    precision: Literal["float32", "int8", "nf4"] = Field(
+        default="float32",
+        description="`int8` rounds while answering on a CPU, and is seldom faster; `nf4`: the base of every arm in 4 bits, in training too (QLoRA).",
+    )
+    search: Search | None = Field(
+        default=None, description="Choose settings on dev questions first; without it they are as given, and the methods' own."
+    )
+    waive_leaks: str = Field(default="", description="Why the study runs though held-out questions leak into training; the report repeats it.")
+    general: str | None = Field(default=None, description="A folder like `data/general`, to measure what tuning makes the model forget.")
+    needs: dict[str, float | bool] = Field(default_factory=dict, description="What an arm must keep to; needs rule arms out and add no points.")
+    costs: Prices = Field(default=Prices(), description="Prices and volumes; they only re-read what was measured.")
 
     @property
     def base_dtype(self) -> Dtype | None:
@@ -80,7 +102,30 @@ class Study(Strict):
         A search chooses settings by the metric, for the reference among others: with one, both shape the answers.
         """
         rereading = {"margin", "alpha", "needs", "costs", "slices", "waive_leaks"} | (set() if self.search else {"metric", "reference"})
-        return self.model_dump(mode="json", exclude={"domain", "name", "general", *rereading})
+        settings = self.model_dump(mode="json", exclude={"domain", "name", "plugins", "general", *rereading})
+        code = plugged.code_of(self._answered_with())
+        return settings | ({"code": code} if code else {})
+
+    def _answered_with(self) -> Iterator[registry.Entry]:
+        """What is registered and shapes the answers."""
+        yield registry.lookup("chunker", self.chunker)
+        if self.search:
+            yield registry.lookup("metric", self.metric)
+        for arm in self.arms.values():
+            if arm.retriever not in (None, recipe.AUTO):
+                yield from (step.entry for step in recipe.steps_of(str(arm.retriever)))
+            if arm.system:
+                yield recipe.system_of(arm.system).entry
+            yield from (registry.lookup(kind, name) for kind, name in (("tuning", arm.tuning), ("format", arm.format)) if name)
+
+    def _repr_html_(self) -> str:
+        return notebook.study(self)
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """In another process, which works on a study that was sent to it, plugins are loaded there."""
+        super().__setstate__(state)
+        for plugin in self.plugins:
+            plugged.load(plugin)
 
     @field_validator("arms", mode="before")
     @classmethod
@@ -125,6 +170,7 @@ class Study(Strict):
 def load_study(path: Path | str, changes: list[str] | None = None) -> Study:
     """The study in that file, with `changes` ("arms.rag.k=8") applied; its domain becomes an absolute path.
 
+    The study of a run is read without its plugins, by what the run's manifest says of them (see ragft.plugged).
     Raises MissingError without a file, InputError with file, line and remedy for anything wrong in it.
     """
     path = Path(path)
@@ -157,12 +203,19 @@ def _study(path: Path, text: str, changes: list[str]) -> Study:
     for key in ("domain", "general"):
         if isinstance(raw.get(key), str):
             raw[key] = str((path.parent / raw[key]).resolve())
+    plugins = raw.get("plugins")
+    if isinstance(plugins, list):
+        raw["plugins"] = [str(path.parent / one) if isinstance(one, str) and plugged.is_file(one) else one for one in plugins]
     arms = raw.get("arms")
     for arm in arms.values() if isinstance(arms, dict) else ():
         options = arm.get("format_options") if isinstance(arm, dict) else None
         if isinstance(options, dict) and isinstance(options.get("domain"), str):
             options["domain"] = str((path.parent / options["domain"]).resolve())
-    return Study.model_validate(raw)
+    manifest = path.parent / "manifest.json"
+    if not manifest.is_file():
+        return Study.model_validate(raw)
+    plugged.stand_in(read_json(manifest).get("plugins", ()))
+    return Study.model_validate(raw, context=READING)
 
 
 def _first_problem(error: ValidationError) -> tuple[list[str], str]:

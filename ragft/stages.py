@@ -23,6 +23,7 @@ from ragft.gate import pass_gate
 from ragft.placement import several_gpus, side_by_side
 from ragft.plan import make_plan
 from ragft.progress import Watcher
+from ragft.rehearsal import rehearse_indexed
 from ragft.search import is_settled, search
 from ragft.settings import ArmSettings, save_study
 from ragft.store import Artifact, fingerprint, write_json, write_jsonl
@@ -63,7 +64,7 @@ def plan_units(context: Context) -> list[Unit]:
     """All units in an order in which each finds what it needs."""
     units, trained = dict[str, Unit](), dict[str, str]()  # by label; the label of the unit that trains an adapter, by the adapter's key
     if any(arm.retriever or arm.tuning for arm in context.study.arms.values()):
-        units["index"] = Unit("index", "index", (), partial(index_artifact, context), _is_there)
+        units["index"] = Unit("index", "index", (), partial(_build_index, context), _is_there)
     for name, seed in arm_seeds(context.study):
         arm = context.study.arms[name]
         needs = ["index"] if arm.retriever or arm.tuning else []
@@ -76,6 +77,13 @@ def plan_units(context: Context) -> list[Unit]:
         label, done = f"answer {name} seed {seed}", partial(is_arm_answered, context, name, seed)
         units[label] = Unit(label, "answer", tuple(needs), partial(answer_arm, context, name, seed), done)
     return [*units.values(), *_measure_units(context, trained)]
+
+
+def _build_index(context: Context, progress: Progress) -> None:
+    """The index, and before the first training a look at what the trainings begin with."""
+    index = index_artifact(context, progress)
+    if not context.run.has("adapter"):
+        rehearse_indexed(context, index)
 
 
 def _adapter_key(context: Context, arm: ArmSettings, seed: int) -> str:
@@ -133,7 +141,7 @@ def units_of(context: Context, kinds: Sequence[Kind]) -> list[Unit]:
 
 
 def _not_ready(context: Context, missing: Sequence[Unit]) -> NotReadyError:
-    kind = missing[0].kind
+    kind = min((unit.kind for unit in missing), key=KINDS.index)
     names = [unit.label.removeprefix(f"{kind} ") for unit in missing if unit.kind == kind]
     return NotReadyError(f"{context.run.folder}: {UNDONE[kind]}{'' if kind == 'index' else ': ' + ', '.join(names)}.", kind)
 
@@ -180,13 +188,14 @@ def carry_out_stage(context: Context, kinds: Sequence[Kind], watcher: Watcher, e
     Raises BusyError when another process holds the run, NotReadyError where an earlier stage is not through, and as `begin`.
     """
     with context.run.locked():
-        if manifest.is_finished(context.run) and is_settled(context):
+        searched = is_settled(context)
+        if searched and manifest.is_finished(context.run):
             settled = search(context, watcher)
             if not undone(settled, plan_units(settled)):
                 return Work((), tuple(unit.label for unit in units_of(settled, kinds)))
         settled = begin(context, watcher, kinds)
         units = units_of(settled, kinds)
-        missing = {unit.label for unit in undone(settled, units)}
+        missing = {unit.label for unit in (undone(settled, units) if searched else units)}  # the search has built an index just now
         executor(units, watcher)
     return Work(*(tuple(unit.label for unit in units if (unit.label in missing) is now) for now in (True, False)))
 

@@ -4,7 +4,7 @@
       study.yaml manifest.json questions.jsonl gold.jsonl
       dtype.json                             the number format of trainings, as it was chosen
       artifacts/<kind>-<fingerprint>.checkpoint   of a training that was stopped
-      artifacts/<kind>-<fingerprint>/        artifact.json lists every file with its sha256; written last
+      artifacts/<kind>-<fingerprint>/        artifact.json lists every file with its sha256; written last. checked.json: what they looked like then
       search/trials.db search.json           of a study that searches its settings
       arms/<arm>/arm.json
       arms/<arm>/seed-<n>/                   fit.json answers.jsonl scores.jsonl
@@ -38,6 +38,7 @@ from filelock import FileLock, Timeout
 from ragft.errors import BusyError, InputError, MissingError
 from ragft.files import naming_a_full_disk
 from ragft.types import FitReport
+from ragft.unchanged import are_unchanged, file_sha256
 
 T = TypeVar("T")
 # What the quick stages write again from what is there, by file; any other file is a matter for `ragft run`.
@@ -161,11 +162,6 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 # ── runs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -244,6 +240,10 @@ class Run:
         """The artifact of that key, if it is there and intact."""
         return _intact(self.folder / "artifacts" / f"{kind}-{key}")
 
+    def has(self, kind: str) -> bool:
+        """Whether there is any artifact of that kind."""
+        return any((self.folder / "artifacts").glob(f"{kind}-*/artifact.json"))
+
     def checkpoint(self, kind: str, key: str) -> Path:
         """Where the state of an artifact that is being built is kept; gone when it is built."""
         return self.folder / "artifacts" / f"{kind}-{key}.checkpoint"
@@ -281,7 +281,7 @@ def _intact(folder: Path) -> Artifact | None:
     """The artifact when its list is there and every file has its listed hash, else None."""
     try:
         listed = read_json(folder / "artifact.json")
-        if any(file_sha256(folder / name) != sha for name, sha in listed["files"].items()):
+        if not are_unchanged(folder, listed["files"]):
             return None
     except (OSError, InputError, KeyError):
         return None

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from ragft import manifest, protocol, recipe, scoring
+from ragft import manifest, plugged, protocol, recipe, scoring
 from ragft.compare import Comparison, at_margin, compare
 from ragft.context import Context, with_limit
 from ragft.cost import Prices
@@ -25,19 +25,17 @@ from ragft.gate import gate_warnings
 from ragft.labelrate import LabelDoubt
 from ragft.models import find_model, is_hub_id
 from ragft.privacy import keep_private
-from ragft.progress import Silent, Watcher
+from ragft.progress import Silent, Watcher, fitting
 from ragft.readiness import check_study
 from ragft.record import check_record, write_record
 from ragft.report import write_report
+from ragft.result import Result, load_result
 from ragft.review import label_doubt
 from ragft.search import search
 from ragft.settings import Study, load_study, save_study
 from ragft.stages import KINDS, Executor, begin, of_this_machine, one_after_another, units_of
-from ragft.store import Run, find_run, fingerprint, open_run, pretty_json, read_json, read_record, write_json
+from ragft.store import Run, fingerprint, open_run, pretty_json, read_json, read_record, write_json
 from ragft.threads import wait_briefly
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = [
     "Decider",
@@ -56,26 +54,13 @@ __all__ = [
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Result:
-    """A finished study. `scores` is read when asked for: one row per arm, seed and question."""
-
-    run: Run
-    decision: Decision
-    comparison: Comparison
-
-    @property
-    def scores(self) -> pd.DataFrame:
-        return scoring.scores_frame(self.run)
-
-
 def run(study: Study, runs: Path | str = "runs", watcher: Watcher | None = None, executor: Executor | None = None) -> Result:
     """Run the study to its verdict, or go on where a stopped run of the same inputs left off.
 
-    Raises InputError or MissingError before anything slow when something is wrong, BusyError when another process
-    runs the same study.
+    Without a `watcher`, a notebook shows a bar and a terminal a line of progress; nothing is shown elsewhere, or with Silent().
+    Raises InputError or MissingError before anything slow when something is wrong, BusyError when another process runs the same study.
     """
-    return carry_out(prepare(study, Path(runs)), watcher, executor)
+    return carry_out(prepare(study, Path(runs)), watcher or fitting(), executor)
 
 
 def carry_out(context: Context, watcher: Watcher | None = None, executor: Executor | None = None) -> Result:
@@ -131,7 +116,7 @@ def prepare(study: Study, runs: Path) -> Context:
     wait_briefly()
     keep_private(hub=any(is_hub_id(name) for name in (study.model, study.embedder, study.reranker) if name))
     domain = load_domain(study.domain)
-    study = study.model_copy(update={"name": study.name or domain.name})
+    study = study.model_copy(update={"name": study.name or domain.name, "domain": str(Path(study.domain).resolve())})
     wanted = {need for arm in study.arms.values() if arm.retriever for need in recipe.needs(arm.retriever)}
     # the embedder first: a wrong one is said before a model is converted or fetched
     embedder = find_model(study.embedder, "embedder") if study.embedder and "embedder" in wanted else None
@@ -148,8 +133,12 @@ def prepare(study: Study, runs: Path) -> Context:
 
 
 def score_run(run: Run) -> None:
-    """answers.jsonl -> scores.jsonl, for every arm and seed."""
+    """answers.jsonl -> scores.jsonl, for every arm and seed. The study's plugins are loaded, for a metric may be among them."""
+    study = read_study(run)
+    for plugin in study.plugins:
+        plugged.load(plugin)
     scoring.score_run(run)
+    manifest.scored(run, protocol.metric_code(study))
 
 
 def compare_run(run: Run) -> Comparison:
@@ -250,9 +239,3 @@ def report_run(run: Run) -> Path:
 def read_study(run: Run) -> Study:
     """The run's resolved study."""
     return load_study(run.folder / "study.yaml")
-
-
-def load_result(folder: Run | Path | str) -> Result:
-    """A run's result as stored. Raises MissingError for a run that has not come to a verdict."""
-    found = folder if isinstance(folder, Run) else find_run(folder)
-    return Result(found, read_record(Decision, found.folder / "decision.json"), read_record(Comparison, found.folder / "comparison.json"))

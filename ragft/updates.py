@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,7 @@ from ragft.domain import Domain, load_domain, splits
 from ragft.domain.records import plain
 from ragft.errors import InputError, MissingError
 from ragft.store import write_json
-from ragft.types import Gold
+from ragft.types import Answer, Gold
 
 # What became of a question from version 1 to version 2. Only the first four are asked.
 Change = Literal["changed", "added", "withdrawn", "unchanged", "reworded", "dropped", "not held out", "not told apart"]
@@ -79,6 +79,19 @@ def _change(old: Gold, new: Gold | None) -> Change:
 def _same(old: Sequence[str], new: Sequence[str]) -> bool:
     """Whether one version accepts the other's reference answer, which is the first: variants come and go, the fact stays."""
     return old == new or plain(old[0]) in map(plain, new) or plain(new[0]) in map(plain, old)
+
+
+def told_apart(case: Case, right: Callable[[Answer, Gold], bool | None]) -> Case:
+    """The case, as "not told apart" where the metric takes one version's reference answer for the other's."""
+    if case.change != "changed" or case.new is None:
+        return case
+    mistaken = right(_said(case.old), case.new) or right(_said(case.new), case.old)
+    return replace(case, change="not told apart") if mistaken else case
+
+
+def _said(gold: Gold) -> Answer:
+    """The reference answer, as if an arm had given it."""
+    return Answer(gold.id, gold.answers[0], "ok", None, "", None, 0)
 
 
 def counts(found: Iterable[Case]) -> dict[str, int]:

@@ -13,9 +13,10 @@ from ragft.costchecks import break_even_coverage
 from ragft.errors import InputError
 from ragft.judgechecks import judge_check
 from ragft.ladderchecks import faults
+from ragft.powerchecks import stated_power
 from ragft.progress import Advance, Silent, Watcher
 from ragft.validation import Cell, Finding, Setup, workers
-from ragft.verdictchecks import false_recommendations, mistaken_verdicts, stated_power, winners_and_ties
+from ragft.verdictchecks import false_recommendations, mistaken_verdicts, winners_and_ties
 
 __all__ = ["CHECKS", "Cell", "Finding", "Setup", "findings_text", "validate"]
 

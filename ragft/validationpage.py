@@ -32,7 +32,7 @@ reached; this page is the proof that its error rates hold. It is written by
 An arm is recommended in error where its true gain is no more than the margin (3 points). That may happen in at most alpha = 2.5 %
 of studies, over all arms at once. A cell is one kind of world. Every share is that of its made-up worlds, so chance moves it; a cell fails
 when it lies outside by more than 3.5 standard errors of a share that is exactly at the limit. The worlds are described in `ragft/worlds.py`, the
-checks in `ragft/verdictchecks.py`; those of costs, made-up machines and all, in `ragft/costchecks.py`.
+checks in `ragft/verdictchecks.py` and `ragft/powerchecks.py`; those of costs, made-up machines and all, in `ragft/costchecks.py`.
 """
 ROWS = {"margin": ("documents", "sizes", "scores"), "power": ("documents", "sizes"), "plan": ("questions", "documents")}  # of the figures
 CAPTIONS = {

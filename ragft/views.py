@@ -17,7 +17,7 @@ from ragft.words import KINDS, covered
 if TYPE_CHECKING:
     from ragft.compare import Comparison, SliceRow
     from ragft.decide import Decision
-    from ragft.study import Result
+    from ragft.result import Result
 
 WIDTH = 118
 NONE = "–"

@@ -7,11 +7,22 @@ from pathlib import Path
 import pytest
 from tiny import save_tiny_model, write_domain
 
+from ragft import registry
 from ragft.privacy import keep_private
 from ragft.threads import wait_briefly
 
 keep_private()
 wait_briefly()
+
+
+@pytest.fixture
+def own_plugins():
+    """What a test registers is gone after it."""
+    before = {kind: registry.entries(kind) for kind in registry.BUILTIN}  # loaded first: else what loading adds would be dropped
+    yield
+    for kind, found in before.items():
+        registry._entries[kind].clear()
+        registry._entries[kind].update(found)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,11 @@ def bench():
 
 
 def test_building_and_updating(bench, tmp_path, tiny_model, tiny_embedder):
-    pytest.importorskip("langchain_community.vectorstores", reason="pip install langchain-community")
     found = bench.index(1, load_domain(write_domain(tmp_path / "works")), str(tiny_model), str(tiny_embedder))
     assert found["largest_vector_difference"] < 1e-6 and found["chunks"] >= found["documents"] > 1
     ours, theirs = found["seconds"]["after_change"]
     assert found["ratio_after_change"] == theirs / ours
+    assert len(found["seconds"]["first_build"]) == 2 and min(found["seconds"]["first_build"]) > 0
 
 
 def test_what_is_changed(bench, tmp_path):
@@ -35,13 +36,16 @@ def test_what_is_changed(bench, tmp_path):
 
 
 def test_bm25(bench):
-    pytest.importorskip("rank_bm25", reason="pip install rank-bm25")
     found = bench.bm25(1, chunks=300, questions=20)
-    assert (
-        found["chunks"] == 300
-        and found["ratio"] == found["questions_per_second"][0] / found["questions_per_second"][1]
-        and found["same_first_passage"].endswith(" of 2")
-    )
+    assert found["chunks"] == 300 and found["ratio"] == found["questions_per_second"][0] / found["questions_per_second"][1]
+    assert found["same_first_passage"] == "2 of 2", "both sides search the same terms"
+
+
+def test_a_side_that_is_not_installed_is_said_before_anything_is_measured(bench, monkeypatch, capsys):
+    monkeypatch.setitem(bench.PARTS, "pdf", lambda repeat: pytest.fail("measured"))
+    monkeypatch.setitem(sys.modules, "rank_bm25", None)
+    assert bench.main(["--only", "pdf", "bm25"]) == 1
+    assert 'part bm25 compares with rank_bm25, which is not installed: pip install -e ".[bench]"' in capsys.readouterr().err
 
 
 def test_vectors(bench, monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ragft.progress import Lines
+from ragft.progress import Bar, Lines, Silent, fitting, say
 
 
 def lines(capsys) -> list[str]:
@@ -51,3 +51,35 @@ def test_first_build_of_an_index_is_not_already_done(tiny_study, tmp_path, capsy
         with Lines().unit(index.label, 1, 1) as advance:
             index.work(advance)
         assert said in capsys.readouterr().err
+
+
+def test_a_terminal_gets_a_line_and_a_log_nothing(monkeypatch):
+    """A notebook's bar is tested in notebooks (test_notebooks.py)."""
+    assert isinstance(fitting(), Silent)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert isinstance(fitting(), Lines)
+
+
+def test_a_bar_counts_units_and_shows_what_they_say_as_text(monkeypatch):
+    shown = []
+
+    class Cell:
+        def update(self, data, raw):
+            shown.append(data)
+
+    monkeypatch.setattr("IPython.display.display", lambda *_, **__: Cell())
+    monkeypatch.setattr("ragft.progress.BAR_SECONDS", 0.0)
+    bar = Bar()
+    with bar.unit("train <b>", 1, 2) as advance:
+        advance(5, 10)
+        say(advance, "about <i> 5 s")
+    with bar.unit("answer", 2, 2):
+        pass
+    assert [data["text/plain"].split("\n")[0] for data in shown] == [
+        "0 % [1/2] train <b>",
+        "25 % [1/2] train <b>: 5 of 10",
+        "50 % [2/2] answer",
+        "100 % 2 of 2 steps done",
+    ]
+    assert shown[-1]["text/plain"].endswith("\n[1/2] train <b>: about <i> 5 s")
+    assert all("<b>" not in data["text/html"] and "<i>" not in data["text/html"] for data in shown)

@@ -11,16 +11,7 @@ from ragft.types import Answer, Gold
 GOLD = Gold("q", ("42 bar",), (), "d.md", "test", "f", 0, "value", "trained-fact")
 
 
-@pytest.fixture
-def clean():
-    before = {kind: registry.entries(kind) for kind in registry.BUILTIN}  # loaded first: else what loading adds would be dropped
-    yield
-    for kind, found in before.items():
-        registry._entries[kind].clear()
-        registry._entries[kind].update(found)
-
-
-def test_a_metric_is_one_decorated_function(clean):
+def test_a_metric_is_one_decorated_function(own_plugins):
     @registry.metric("gold_mentioned", "The answer contains a reference answer.")
     def gold_mentioned(answer, gold):
         return float(any(g.lower() in answer.text.lower() for g in gold.answers))
@@ -37,7 +28,7 @@ def test_unknown_name_lists_what_is_known():
         registry.lookup("retriever", "hybird")
 
 
-def test_a_name_belongs_to_one_module(clean):
+def test_a_name_belongs_to_one_module(own_plugins):
     def match(answer, gold):
         return 1.0
 

@@ -175,6 +175,26 @@ def test_the_rate_is_that_of_the_sample(run, tmp_path, delimiter):
     assert read_review(run) == found
 
 
+def test_a_sheet_from_a_chinese_spreadsheet_is_read_or_refused(made, tmp_path):
+    """Such a one saves in GB18030, without a mark, with semicolons and Windows' line ends."""
+
+    def returned(run: Run) -> Path:
+        path = tmp_path / f"{run.folder.parent.name}.csv"
+        write_review_sheet(run, path, 10)
+        rows = [{**row, "verdict": "Wrong", "note": "“参考答案”不完整"} for row in rows_of(path)]
+        with path.open("w", newline="", encoding="gb18030") as file:
+            writer = csv.DictWriter(file, COLUMNS, delimiter=";", lineterminator="\r\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        return path
+
+    chinese = make_run(tmp_path / "zh" / "run", Plan(text="冷却剂"))
+    found = read_verdicts(chinese, returned(chinese))
+    assert {row.note for row in found.rows} == {"“参考答案”不完整"} and {row.verdict for row in found.rows} == {"wrong"}
+    with pytest.raises(InputError, match=r"\.csv:2: not UTF-8, and what is written here cannot be read for sure"):  # its questions are plain English
+        read_verdicts(made, returned(made))
+
+
 def test_what_is_not_judged_is_counted_and_left_out(run, tmp_path):
     write_review_sheet(run, tmp_path / "r.csv", 20)
     left = [row["id"] for row in rows_of(tmp_path / "r.csv")][12:]

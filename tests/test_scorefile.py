@@ -261,7 +261,7 @@ def test_mistakes_in_the_names_of_files(tmp_path):
     (tmp_path / "s.csv").write_text(PLAIN)
     (tmp_path / "s.xlsx").write_text(PLAIN)
     for paths, error, said in (
-        ([], InputError, "no file of scores was given"),
+        ([], InputError, "no file or frame of scores was given"),
         ([tmp_path / "none.csv"], MissingError, "no such file"),
         ([tmp_path], MissingError, "a folder; give the files in it"),
         ([tmp_path / "s.xlsx"], InputError, "unknown kind of file"),

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from tiny import question_lines, write_domain
 
+from ragft import stages
 from ragft import study as studies
 from ragft.context import Context, adapter_plan, arm_seeds, seeds_of
 from ragft.errors import DivergedError, InputError
@@ -64,7 +65,7 @@ class Spy:
 
         self.answered, self.learned, self.searching = list[str](), list[str](), 0
         self.domains = list[object]()
-        tokenizer, greedy, encode, searched = load_tokenizer(model), hf.greedy, train.encode_example, studies.search
+        tokenizer, greedy, encode, searched = load_tokenizer(model), hf.greedy, train.encode_example, stages.search
 
         def spied_greedy(base, rows, *rest):
             self.answered += [tokenizer.decode(row) for row in rows]
@@ -83,7 +84,7 @@ class Spy:
         monkeypatch.setattr(hf, "greedy", spied_greedy)
         monkeypatch.setattr(train, "encode_example", spied_encode)
         train._encoded.cache_clear()  # other tests learn from the same examples: here they are to be seen
-        monkeypatch.setattr(studies, "search", spied_search)
+        monkeypatch.setattr(stages, "search", spied_search)
 
     @property
     def while_searching(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -302,6 +303,24 @@ def test_what_an_arm_lacks_is_said_before_anything_starts(tiny_study, domain_fol
     write_domain(domain_folder, lines=bare)
     study = Study.model_validate({**tiny_study.model_dump(), "arms": arms, "embedder": None})
     with pytest.raises((InputError, MissingError), match=message):
+        prepare(study, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        ({"k": 1}, True),
+        ({"k": 1, "arms": {"rag": {"retriever": "bm25 + neighbours", "k": 2}}}, False),
+        ({"k": 2, "arms": {"rag": {"retriever": "bm25 + neighbours", "k": 1}}}, True),
+        ({"k": 1, "arms": {"rag": {"retriever": "bm25 + neighbours + multi-query"}}}, False),
+        ({"k": 1, "search": {"trials": 1}}, False),
+    ],
+    ids=["study's k", "own k", "own k of 1", "another stage chooses among them", "k is searched"],
+)
+def test_neighbours_without_room_for_any_are_refused(tiny_study, tmp_path, changes, refused):
+    arms = {"rag": {"retriever": "bm25 + neighbours"}}
+    study = type(tiny_study).model_validate({**tiny_study.model_dump(), "arms": arms, **changes})
+    with pytest.raises(InputError, match=r"^arm 'rag': with k: 1 the stage neighbours adds nothing") if refused else nullcontext():
         prepare(study, tmp_path)
 
 

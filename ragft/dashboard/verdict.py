@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ragft import registry
+from ragft import pictures, registry
 from ragft.dashboard import looks, runs
-from ragft.report import arms_chart
 
 
 def show() -> None:
@@ -15,7 +14,7 @@ def show() -> None:
     summary = registry.lookup("metric", m.comparison.metric).summary
     looks.section("verdict.html", {"m": m, "d": m.decision, "c": m.comparison, "metric_summary": summary, "form": ""})
     st.subheader("The arms")
-    looks.markup(arms_chart(m.comparison, m.decision.recommend))
+    looks.markup(pictures.arms(m.comparison, m.decision.recommend))
     looks.say("Score of each arm with its own 95 % interval. Small orange dots are single training seeds; an open circle has no interval.")
     form = runs.known(run)["form"]  # reads every answer, so the rest is shown first
     if form:

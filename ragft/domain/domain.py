@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from ragft import notebook
 from ragft.domain import splits
 from ragft.domain.loaders import load_documents
 from ragft.domain.records import SPLITS, Record, plain, read_records, shorten
@@ -28,7 +29,7 @@ class Sealed:
     trains_tested_facts: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Domain:
     """A corpus and the questions about it. `notes` are things a reader of the results should know."""
 
@@ -39,6 +40,12 @@ class Domain:
     sha256: str
     notes: tuple[str, ...] = field(default=())
     sealed: Sealed | None = None  # where the test questions were taken out
+
+    def __repr__(self) -> str:
+        return f"Domain({self.name!r}: {len(self.documents)} documents, {len(self.questions)} questions)"
+
+    def _repr_html_(self) -> str:
+        return notebook.domain(self)
 
     def split(self, name: Split) -> list[tuple[Question, Gold]]:
         """The questions of one split with their gold, in file order."""

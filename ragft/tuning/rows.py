@@ -11,7 +11,7 @@ shared tokens: the expected gradient is the same.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,20 +48,26 @@ def plan_batches(encoded: Sequence[Encoded], max_tokens: int, batch_size: int, s
     """The batches (indices) to train on, pass after pass in a shuffled order, within `max_tokens`."""
     if not encoded:
         raise InputError("nothing to train on: no question is in the train split. Mark some, or leave the tuned arms out.")
-    shuffle = random.Random(seed)
     plan: list[list[int]] = []
     used = 0
-    while True:
-        order = list(range(len(encoded)))
+    for batch in shuffled(len(encoded), batch_size, seed):
+        used += sum(len(encoded[i].ids) for i in batch)
+        if used > max_tokens:
+            break
+        plan.append(batch)
+    if not plan:
+        raise InputError(f"train_tokens ({max_tokens}) does not hold one batch of {batch_size} examples ({used} tokens). Raise it.")
+    return plan
+
+
+def shuffled(examples: int, batch_size: int, seed: int) -> Iterator[list[int]]:
+    """Batches (indices) without end, pass after pass in another order; none where there are no examples."""
+    shuffle = random.Random(seed)
+    while examples:
+        order = list(range(examples))
         shuffle.shuffle(order)
-        for first in range(0, len(order), batch_size):
-            batch = order[first : first + batch_size]
-            used += sum(len(encoded[i].ids) for i in batch)
-            if used > max_tokens:
-                if not plan:
-                    raise InputError(f"train_tokens ({max_tokens}) does not hold one batch of {batch_size} examples ({used} tokens). Raise it.")
-                return plan
-            plan.append(batch)
+        for first in range(0, examples, batch_size):
+            yield order[first : first + batch_size]
 
 
 def pack(batch: Sequence[Encoded]) -> list[list[Encoded]]:

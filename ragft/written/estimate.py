@@ -1,7 +1,8 @@
-"""What a writer will be asked at most, before anything is sent: calls, tokens and, where prices are given, money.
+"""What a writer will be asked, before anything is sent: calls, tokens and, where prices are given, money.
 
-A token is taken to be four characters, or one Chinese, Japanese or Korean character: near enough to tell one euro from twenty, whatever
-the writer's own tokens are. A question that a check leaves out is not asked about any further, so it will be less.
+Of the calls it is a bound, but for calls that fail and are made again: a question that a check leaves out is not asked about any further.
+Tokens are a guess. One is taken to be four characters, or one Chinese, Japanese or Korean character: near enough to tell one euro from
+twenty, whatever the writer's own tokens are; and what is not written yet, to be as long as such things are.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """At most. `replies_kept`: of an earlier start, and not paid again. `cost`: in the unit of the prices; None without any."""
+    """Where every question passes every check. `replies_kept`: of an earlier start, not paid again. `cost`: in the prices' unit; None without."""
 
     writer: str
     documents: int
     passages: int
-    calls: int
-    tokens_read: int
+    calls: int  # at most
+    tokens_read: int  # about, as are those that it writes, and the cost
     tokens_written: int
     cost: float | None
     replies_kept: int
@@ -79,19 +80,26 @@ def _length(prompt: Prompt) -> int:
     return rough_tokens(prompt.system) + rough_tokens(prompt.user)
 
 
+def _rounded(tokens: int) -> int:
+    """To two digits: more are not known."""
+    return int(float(f"{tokens:.2g}"))
+
+
 def estimate_text(found: Estimate, local: bool) -> str:
     """What is printed before anything is sent."""
     money = (
-        f"{found.cost:,.2f} at the prices given" if found.cost is not None else "not known: give --price-read and --price-written per million tokens"
+        f"about {found.cost:,.2f} at the prices given"
+        if found.cost is not None
+        else "not known. Give --price-read and --price-written per million tokens"
     )
     lines = [
-        f"Writer {found.writer}, passages: {found.passages:,}, documents: {found.documents:,}. At most:",
-        f"  {found.calls:>12,} calls",
-        f"  {found.tokens_read:>12,} tokens read",
-        f"  {found.tokens_written:>12,} tokens written (more by a model that thinks before it answers)",
+        f"Writer {found.writer}, passages: {found.passages:,}, documents: {found.documents:,}. If no check leaves a question out:",
+        f"  at most {found.calls:>12,} calls (those that fail and are made again not counted)",
+        f"  about   {_rounded(found.tokens_read):>12,} tokens read",
+        f"  about   {_rounded(found.tokens_written):>12,} tokens written (more by a model that thinks before it answers)",
     ]
     if found.replies_kept:
-        lines.append(f"  {found.replies_kept:>12,} replies are there from an earlier start and are not asked for again")
+        lines.append(f"          {found.replies_kept:>12,} replies are there from an earlier start and are not asked for again")
     if local:
         return "\n".join([*lines, "Nothing has been run yet. To go on, give the same command with --yes."])
     return "\n".join(

@@ -13,6 +13,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,7 +53,7 @@ class Replies:
         failed = 0
         for first in range(0, len(prompts), BATCH):
             part = prompts[first : first + BATCH]
-            calls, last = self._send(what, part), ""
+            calls, last = self._send(what, part, partial(_count, progress, first, len(prompts))), ""
             for prompt in part:
                 key = self._key(prompt)
                 reply: str | Failed = self._known[key] if key in self._known else calls[prompt]
@@ -62,27 +63,29 @@ class Replies:
                     failed, last = failed + 1, why
             if failed > MOST_FAILED * len(found):
                 raise InputError(
-                    f"writer {self.writer.about}: {failed} of the first {len(found)} replies about {what} failed ({last}). Take another, or mend "
-                    f"it and give the same command; {self.path} keeps the replies that came: delete it to have them asked for again."
+                    f"writer {self.writer.about}: {failed} of the first {len(found)} replies about {what} failed ({last}). Take a stronger one, or "
+                    "leave --writer out: rules need no model. Or mend it and give the same command; "
+                    f"{self.path} keeps the replies that came: read them there, and delete it to have them asked for again."
                 )
-            progress(len(found), len(prompts))
         return found
 
     def _key(self, prompt: Prompt) -> str:
         return fingerprint([self.writer.about, prompt.system, prompt.user])
 
-    def _send(self, what: str, prompts: Sequence[Prompt]) -> dict[Prompt, Failed]:
-        """Send those whose reply is not there, each once, and store what comes; returns those that failed."""
+    def _send(self, what: str, prompts: Sequence[Prompt], count: Callable[[int], None]) -> dict[Prompt, Failed]:
+        """Send those whose reply is not there, each once, and store what comes; returns those that failed. `count` is told how many are there."""
         new = [prompt for prompt in dict.fromkeys(prompts) if self._key(prompt) not in self._known]
-        failed = {}
+        failed, there = {}, len(prompts) - len(new)
         if new:
             self._make_room()
         self.sent += len(new)
-        for place, reply in self.writer.replies(new):
+        count(there)
+        for number, (place, reply) in enumerate(self.writer.replies(new), start=1):
             if isinstance(reply, Failed):
                 failed[new[place]] = reply
             else:
                 self._store(what, self._key(new[place]), reply)
+            count(there + number)
         return failed
 
     def _make_room(self) -> None:
@@ -110,6 +113,10 @@ class Replies:
         except UnreadableError as error:
             self.failures[f"replies that {error.kind}, {what}"] += 1
             return None, f"they {error.kind}: {error}"
+
+
+def _count(progress: Advance, before: int, total: int, done: int) -> None:
+    progress(before + done, total)
 
 
 def _stored(path: Path) -> dict[str, str]:

@@ -56,6 +56,14 @@ def test_replies_are_in_order_and_the_same_prompt_is_sent_once(tmp_path):
     assert len(writer.seen) == replies.sent == 20
 
 
+def test_every_reply_is_counted_as_it_comes(tmp_path):
+    """A small local model may take minutes for the first of them."""
+    ask(Counted(), tmp_path / "r.jsonl", PROMPTS[:3])
+    seen: list[tuple[int, int]] = []
+    Replies(Counted(), tmp_path / "r.jsonl").ask("critique", PROMPTS, partial(read_as, Critique), lambda done, total: seen.append((done, total)))
+    assert seen == [(done, 20) for done in (*range(3, 17), *range(16, 21))]
+
+
 def test_after_a_kill_only_what_is_left_is_sent(tmp_path):
     path = tmp_path / "r.jsonl"
     with pytest.raises(KeyboardInterrupt):
@@ -97,7 +105,9 @@ def test_too_many_failures_stop_before_the_rest_is_sent(tmp_path):
     half = Counted(lambda user: YES if int(user.split()[1]) % 2 else "no")
     assert sum(one is None for one in ask(half, tmp_path / "half.jsonl")[1]) == 10
     more = Counted(lambda user: YES if int(user.split()[1]) % 3 == 1 else "no")
-    with pytest.raises(InputError, match=r"writer counted: 11 of the first 16 replies about critique failed \(they are no JSON.*r.jsonl"):
+    with pytest.raises(
+        InputError, match=r"writer counted: 11 of the first 16 replies about critique failed \(they are no JSON.*leave --writer out.*r.jsonl"
+    ):
         ask(more, tmp_path / "r.jsonl")
     assert len(more.seen) == 16
 

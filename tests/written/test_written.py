@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
 from types import ModuleType
@@ -183,10 +184,15 @@ def test_the_estimate_comes_first_and_nothing_is_sent(tmp_path, name, capsys):
     command = ["questions", "make", str(corpus), "--out", str(tmp_path / "mine"), "--writer", name(script)]
     assert main([*command, "--price-read", "2", "--price-written", "8"]) == 0
     said = capsys.readouterr().out
-    assert "passages: 24, documents: 24" in said and "456 calls" in said and "at the prices given" in said and "--yes" in said
+    assert "passages: 24, documents: 24" in said and "at the prices given" in said and "--yes" in said
+    assert re.search(r"at most +456 calls \(those that fail and are made again not counted\)", said)
+    read, wrote = (int(number.replace(",", "")) for number in re.findall(r"about +([\d,]+) tokens", said))
+    assert len(str(read).rstrip("0")) <= 2 and wrote == 24_000 and "Cost: about 0." in said
+    assert said.count("at most") == 1, "only the calls are bounded"
     assert not script.calls and not (tmp_path / "mine").exists()
     assert main([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
+    assert found["tokens_read"] == pytest.approx(read, rel=0.05)
     assert found["cost"] is None and found["calls"] == 456 and not script.calls
     assert main([*command, "--yes"]) == 0
     said = capsys.readouterr()
