@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from markupsafe import Markup
 
 from ragft import charts
 from ragft.charts import IntervalRow
@@ -52,7 +53,7 @@ def summary(folder: Path) -> Summary:
     )
 
 
-def arms_chart(found: Mapping[str, Comparison]) -> str:
+def arms_chart(found: Mapping[str, Comparison]) -> Markup:
     """Every arm of every run (label -> its comparison) with its own 95 % interval, those of one name together."""
     names = dict.fromkeys(row.name for one in found.values() for row in one.arms)
     shown = [_interval(f"{name} · {label}", row) for name in names for label, one in found.items() for row in one.arms if row.name == name]

@@ -15,20 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from markupsafe import Markup
 
-from ragft import (
-    costpage,
-    diagnosis,
-    dosepage,
-    drilled,
-    examples,
-    guidepage,
-    ladderpage,
-    pictures,
-    plantext,
-    registry,
-    slicewords,
-    trainingpage,
-)
+from ragft import costpage, diagnosis, dosepage, drilled, examples, guidepage, ladderpage, pictures, plantext, registry, slicewords, trainingpage
 from ragft.compare import ArmRow, Comparison, SliceRow
 from ragft.domain.splits import STRATA
 from ragft.drilled import read_drill
