@@ -67,7 +67,8 @@ def _documents(m: Material) -> None:
         if rows := st.session_state["documents"]["selection"]["rows"]:
             st.session_state["document"] = keys[rows[0]]
 
-    table = {"document": keys, **{what: [asdict(one)[what] for one in held.listed] for what in ("title", "characters", "chunks", "questions")}}
+    columns = ("title", "characters", "chunks", "questions") if chunks else ("questions",)
+    table = {"document": keys, **{what: [asdict(one)[what] for one in held.listed] for what in columns}}
     st.dataframe(table, key="documents", height=HIGH, hide_index=True, on_select=pick, selection_mode="single-row")
     address.say("document", st.session_state["document"])
     if st.session_state["document"]:

@@ -133,4 +133,5 @@ def test_without_an_index_there_are_no_chunks(tmp_path):
     page = page_of(run, document="d00.md")
     assert not page.exception
     assert "holds no index" in page.caption[0].value
+    assert list(page.dataframe[0].value.columns) == ["document", "questions"]  # no 0 where a size is not known
     assert "holds no chunks of it" in page.info[0].value
