@@ -41,7 +41,7 @@ from ragft.types import FitReport
 
 T = TypeVar("T")
 # What the quick stages write again from what is there, by file; any other file is a matter for `ragft run`.
-STAGES = {"scores.jsonl": "score", "comparison.json": "compare", "decision.json": "decide"}
+STAGES = {"scores.jsonl": "score", "comparison.json": "compare", "decision.json": "decide", "losses.json": "report"}
 
 
 # ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────────
