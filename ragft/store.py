@@ -42,7 +42,7 @@ from ragft.unchanged import are_unchanged, file_sha256
 
 T = TypeVar("T")
 # What the quick stages write again from what is there, by file; any other file is a matter for `ragft run`.
-STAGES = {"scores.jsonl": "score", "comparison.json": "compare", "decision.json": "decide"}
+STAGES = {"scores.jsonl": "score", "comparison.json": "compare", "decision.json": "decide", "losses.json": "report"}
 
 
 # ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -68,6 +68,14 @@ def test_points_lost_by_form_are_said_with_the_verdict(runs, tmp_path):
     assert read_losses(run, "another") == ()
 
 
+def test_a_damaged_file_says_how_it_comes_back(runs, tmp_path):
+    shutil.copytree(runs / NAME, tmp_path / NAME)
+    (tmp_path / NAME / "losses.json").write_text("{")
+    found = opened(tmp_path, "verdict")
+    assert not found.exception
+    assert "ragft report" in found.error[0].value
+
+
 @pytest.mark.parametrize("asked", [{"tab": "Training"}, {"tab": "$gone"}, {}])
 def test_arms_shows_everything(runs, asked):
     made = shown(runs, "arms", **asked)
