@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import TypeAdapter
 
 from ragft.files import naming_a_full_disk
-from ragft.store import to_json, write_jsonl
+from ragft.store import line_as, to_json, write_jsonl
 from ragft.types import Answer
+
+T = TypeVar("T")
+BEGINNING = re.compile(rb'\{"question": ("(?:[^"\\]|\\.)*")')  # as to_json begins an answer and a row of scores
 
 
 class AnswerLog:
@@ -62,3 +68,29 @@ def _whole_lines(path: Path) -> Iterator[Answer]:
                 yield adapter.validate_json(line)
         except ValueError:
             continue
+
+
+# ── one question of many ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def question_lines(path: Path) -> dict[str, tuple[int, int]]:
+    """Of answers.jsonl or scores.jsonl: question -> where its line begins, and its number. No line is parsed as a whole, so this takes little.
+
+    Lines that begin otherwise (torn ones) are left out.
+    """
+    found, begin = {}, 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if start := BEGINNING.match(line):
+                name = start[1]
+                found[str(json.loads(name)) if b"\\" in name else name[1:-1].decode()] = (begin, number)
+            begin += len(line)
+    return found
+
+
+def record_at(kind: type[T], path: Path, place: tuple[int, int]) -> T:
+    """The record of a line that `question_lines` found. Raises InputError, with the line, where it was changed since."""
+    begin, number = place
+    with path.open("rb") as file:
+        file.seek(begin)
+        return line_as(kind, file.readline(), path, number)

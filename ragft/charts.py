@@ -216,7 +216,7 @@ def _axis(scale: Axis, height: int, unit: str, signed: bool) -> Markup:
     parts = []
     for tick in scale.ticks:
         x, kind = scale.place(tick), "zero" if signed and tick == 0 else "grid"
-        text = f"{tick:+g}".replace("-", "−") if signed and tick else f"{tick:,g}"
+        text = f"{tick:+g}".replace("-", "−") if signed and tick else f"{tick:,.10g}"
         parts.append(Markup('<line class="{}" x1="{x}%" x2="{x}%" y1="0" y2="{}"/>').format(kind, bottom + 4, x=x))
         parts.append(Markup('<text class="tick" x="{}%" y="{}">{}</text>').format(x, bottom + 18, text))
     parts.append(Markup('<text class="unit end" x="100%" y="{}">{}</text>').format(bottom + 35, unit))

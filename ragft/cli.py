@@ -91,22 +91,25 @@ def run(
     runs: RunsOption = Path("runs"),
     limit: Annotated[int | None, typer.Option(min=1, help="Ask this many test questions at most, spread over all documents.")] = None,
     changes: ChangesOption = None,
+    progress: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep a JSON file that says how far it is, for other programs.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a study to its verdict. Stopped at any moment, the same command goes on."""
     from ragft.foreword import foreword
     from ragft.progress import Lines
+    from ragft.progressfile import telling
     from ragft.study import carry_out, load_study, of_this_machine, prepare
 
-    settings = load_study(study, [*(changes or []), *([f"limit={limit}"] if limit else [])])
     try:
-        context = prepare(settings, runs)
-        say(foreword(context))
-        result = carry_out(context, Lines(), of_this_machine())
+        with telling(progress, Lines()) as teller:
+            context = prepare(load_study(study, [*(changes or []), *([f"limit={limit}"] if limit else [])]), runs)
+            teller.about(context.run.folder)
+            say(foreword(context))
+            result = carry_out(context, teller, of_this_machine())
+            show(as_json, views.result_json(result), views.result_text(result))
     except KeyboardInterrupt:
         say("\nStopped. The same command goes on where this one was.")
         raise typer.Exit(130) from None
-    show(as_json, views.result_json(result), views.result_text(result))
 
 
 @app.command()

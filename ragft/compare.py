@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from ragft.cautions import cautions
 from ragft.comparison import ArmRow, Comparison, Difference, Interaction, Joint, Level, SliceRow
 from ragft.errors import InputError
 from ragft.scoretable import ArmScores, ScoreTable, table_of
-from ragft.stats import SeedVariance
+from ragft.stats import Estimate, SeedVariance
 
 __all__ = ["ArmRow", "ArmScores", "Comparison", "Difference", "ScoreTable", "SliceRow", "compare", "pairwise", "table_of"]
 
@@ -92,18 +92,66 @@ def at_weights(table: ScoreTable, weights: np.ndarray, found: Comparison) -> Com
     A weighted mean is a ratio, Σ w·s / Σ w. Its linear form, w·(s - mean) + mean, has that mean and, to first order, its
     variance (Särndal, Swensson and Wretman 1992, 5.7), and it is linear in the arms, so that everything else is as before.
     """
-    arms = [replace(arm, scores=_linear(arm.scores, weights)) for arm in table.arms]
-    changed = replace(table, arms=tuple(arms))
-    differences, against_base = _contrasts(changed, found.reference, found.margin, found.alpha, contrasts.seed_variances(arms))
+    changed = _at(table, weights)
+    differences, against_base = _contrasts(changed, found.reference, found.margin, found.alpha, contrasts.seed_variances(changed.arms))
+    share, fewer = found.alpha / max(1, len(found.family)), _fewer(table, weights)
+    return replace(
+        found,
+        challengers=tuple(_bounded(d, fewer(d.estimate), share) for d in differences),
+        against_base=tuple(_bounded(d, fewer(d.estimate), share) for d in against_base),
+    )
+
+
+def reweighted(table: ScoreTable, weights: np.ndarray, found: Comparison) -> Comparison:
+    """As `at_weights`, and the arms' own scores, the ceiling, the 2x2 and how the arms vary together as well: all but the slices.
+
+    What is said of the answerable questions alone stays as it was measured.
+    """
+    changed, fewer = _at(table, weights), _fewer(table, weights)
+    seeds, ref, alpha = contrasts.seed_variances(changed.arms), changed.arm(found.reference), found.alpha
+    bare, old = contrasts.bare(changed, ref), found.ceiling
+    ceiling = contrasts.differences(changed, [(changed.arm(old.arm), ref)] if old else [], found.margin, alpha, seeds)
+    corners = _interactions(changed, ref, bare, alpha, seeds) if bare else []
+
+    def row(known: ArmRow) -> ArmRow:
+        arm = changed.arm(known.name)
+        value = fewer(contrasts.estimate(changed, [(1, arm)], seeds))
+        low, high = (contrasts.clip(bound) for bound in value.bounds(contrasts.OWN_ALPHA))
+        return replace(known, estimate=value, low=low, high=high, seed_means=tuple(float(m) for m in np.nanmean(arm.scores, axis=1)))
+
+    def interaction(known: Interaction) -> Interaction:
+        value = fewer(known.estimate)
+        low, high = value.bounds(alpha / len(corners))
+        return replace(known, estimate=value, low=low, high=high)
+
+    joint = _joint(changed, seeds)
+    return replace(
+        at_weights(table, weights, found),
+        arms=tuple(map(row, found.arms)),
+        ceiling=next((_bounded(d, fewer(d.estimate), alpha) for d in ceiling), None),
+        interactions=tuple(map(interaction, corners)),
+        joint=None if joint is None else replace(joint, df=min(joint.df, max(0.0, _in_effect(table, weights)[0] - 1))),
+    )
+
+
+def _at(table: ScoreTable, weights: np.ndarray) -> ScoreTable:
+    return replace(table, arms=tuple(replace(arm, scores=_linear(arm.scores, weights)) for arm in table.arms))
+
+
+def _in_effect(table: ScoreTable, weights: np.ndarray) -> tuple[float, float]:
+    """As many documents and questions as count (Kish): of equal weights, all of them."""
     of_documents = np.array(list(_totals(table.documents, weights).values()))
-    df, questions = (float(values.sum() ** 2 / (values**2).sum()) for values in (of_documents, weights))  # as many as count, in effect
-    share = found.alpha / max(1, len(found.family))
+    documents, questions = (float(values.sum() ** 2 / (values**2).sum()) for values in (of_documents, weights))
+    return documents, questions
 
-    def fewer(difference: Difference) -> Difference:
-        value = stats.of_fewer(difference.estimate, df - 1, questions)
-        return replace(difference, estimate=value, low=None, high=None) if value.df <= 0 else contrasts.bounded(difference, value, share)
 
-    return replace(found, challengers=tuple(map(fewer, differences)), against_base=tuple(map(fewer, against_base)))
+def _fewer(table: ScoreTable, weights: np.ndarray) -> Callable[[Estimate], Estimate]:
+    documents, questions = _in_effect(table, weights)
+    return lambda value: stats.of_fewer(value, documents - 1, questions)
+
+
+def _bounded(difference: Difference, value: Estimate, alpha: float) -> Difference:
+    return replace(difference, estimate=value, low=None, high=None) if value.df <= 0 else contrasts.bounded(difference, value, alpha)
 
 
 def _totals(documents: Sequence[str], weights: np.ndarray) -> dict[str, float]:

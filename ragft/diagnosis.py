@@ -65,7 +65,10 @@ def choose_examples(
 def marked(text: str, place: Span, evidence: Iterable[Span]) -> list[tuple[str, bool]]:
     """The text of a chunk at `place` in pieces, each with whether it is part of the evidence."""
     hits = [e for e in evidence if e.document == place.document]
-    inside = [any(e.start <= place.start + i < e.end for e in hits) for i in range(len(text))]
+    inside = [False] * len(text)
+    for e in hits:
+        begin, end = (min(max(edge - place.start, 0), len(text)) for edge in (e.start, e.end))
+        inside[begin:end] = [True] * (end - begin)
     pieces: list[tuple[str, bool]] = []
     begin = 0
     for i in range(1, len(text) + 1):

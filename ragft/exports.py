@@ -58,7 +58,7 @@ def export(run: Run | Path | str, arm: str, to: Path | str, *, seed: int | None 
     folder = Path(to)
     _check_free(folder)
     adapter = read_artifact(m.run.folder / chosen.built[seed]["adapter"]["folder"]).folder
-    base = _find_base(m)
+    base = find_base(m)
     form: Form = "transformers" if merged else _form(adapter)
     with _as_a_whole(folder) as draft:
         made = _write(m, chosen, seed, form, adapter, base, draft)
@@ -92,8 +92,8 @@ def _check_free(folder: Path) -> None:
         raise InputError(f"{folder}: already holds something, and nothing is overwritten. Give the name of a new folder: --to DIR")
 
 
-def _find_base(m: Material) -> Model:
-    """The model that the run was made with. Raises InputError where the one of that name is another now."""
+def find_base(m: Material) -> Model:
+    """The model that the run was made with. Raises MissingError where it is gone, InputError where the one of that name is another now."""
     made_with = m.manifest["model"]
     keep_private(hub=is_hub_id(made_with["name"]))
     found = find_model(made_with["name"], "generator")

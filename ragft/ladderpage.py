@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ragft import charts, knowledge, ladder, scoring
@@ -12,6 +13,30 @@ from ragft.material import Material
 from ragft.numbers import percent
 from ragft.rescue import Rescue, few_words, rescues
 from ragft.risk import read_risks
+from ragft.store import Run, read_record, write_json
+
+LOST = "losses.json"
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What stands in losses.json: where the points of every arm are lost, by one metric. To find out, every answer is read."""
+
+    metric: str
+    losses: tuple[Losses, ...]
+
+
+def write_losses(run: Run, metric: str, losses: Sequence[Losses]) -> None:
+    """Write losses.json into the run's folder."""
+    write_json(run.folder / LOST, Lost(metric, tuple(losses)))
+
+
+def read_losses(run: Run, metric: str) -> tuple[Losses, ...]:
+    """What the last report found; empty where there is none, or it was about another metric."""
+    if not (run.folder / LOST).is_file():
+        return ()
+    found = read_record(Lost, run.folder / LOST)
+    return found.losses if found.metric == metric else ()
 
 
 def view(m: Material) -> dict[str, Any]:

@@ -17,8 +17,17 @@ QUIET = {
 }
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
+_made = set[str]()  # names that were set here
+
 
 def keep_private(*, hub: bool = False) -> None:
     """Turn telemetry and tracing off, and the model hub too unless `hub` (a study that names a hub model)."""
     for name, value in (QUIET if hub else QUIET | OFFLINE).items():
-        os.environ.setdefault(name, value)
+        if name not in os.environ:
+            os.environ[name] = value
+            _made.add(name)
+
+
+def environment() -> dict[str, str]:
+    """For a process of its own, which decides for itself: the environment without what was set here."""
+    return {name: value for name, value in os.environ.items() if name not in _made}

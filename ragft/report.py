@@ -8,7 +8,6 @@ The section "Which fine-tuning?" comes from `guide`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from markupsafe import Markup
 
-from ragft import costpage, diagnosis, dosepage, drilled, guidepage, ladder, ladderpage, pictures, plantext, registry, slicewords, trainingpage
+from ragft import costpage, diagnosis, dosepage, drilled, examples, guidepage, ladderpage, pictures, plantext, registry, slicewords, trainingpage
 from ragft.compare import ArmRow, Comparison, SliceRow
 from ragft.domain.splits import STRATA
 from ragft.drilled import read_drill
@@ -28,7 +27,7 @@ from ragft.plan import read_plan
 from ragft.review import read_review, review_sentences
 from ragft.risk import KINDS, read_risks
 from ragft.store import Run, write_text
-from ragft.types import OUTCOMES, Answer, Gold, Hit
+from ragft.types import OUTCOMES
 from ragft.words import covered
 
 if TYPE_CHECKING:
@@ -55,9 +54,10 @@ SECTIONS = (
 
 
 def write_report(run: Run) -> Path:
-    """Write report.html, report.md and guide.json beside the run's results; returns the first."""
+    """Write report.html, report.md, guide.json and losses.json beside the run's results; returns the first."""
     m = read_material(run)
     page = {**what_is_known(m), "which": guidepage.view(guide) if (guide := write_guide(m)) else None}
+    ladderpage.write_losses(run, m.comparison.metric, page["losses"])
     write_text(run.folder / "report.md", environment(markdown=True).get_template("report.md").render(page))
     write_text(run.folder / "report.html", environment().get_template("report.html").render(page))
     return run.folder / "report.html"
@@ -66,7 +66,7 @@ def write_report(run: Run) -> Path:
 def what_is_known(m: Material) -> dict[str, Any]:
     """What the templates of the report and of the dashboard know, but for "which", the guide."""
     return {
-        "m": m,
+        **origin(m),
         "d": m.decision,
         "c": m.comparison,
         "metric_summary": registry.lookup("metric", m.comparison.metric).summary,
@@ -95,24 +95,32 @@ def what_is_known(m: Material) -> dict[str, Any]:
         "formats": {key: entry.summary for key, entry in registry.entries("format").items()},
         **costpage.view(m),
         **_followed_up(m),
-        "examples": _examples(m),
-        "settings": yaml.safe_dump({**m.study.model_dump(mode="json"), "domain": Path(m.study.domain).name}, sort_keys=False, allow_unicode=True),
+        "examples": examples.examples(m),
         "no_interval": diagnosis.no_interval,
+    }
+
+
+def origin(m: Material) -> dict[str, Any]:
+    """What made_from.html and plan.html know: where the run came from. Reads no answer."""
+    plan, review = read_plan(m.run.folder), read_review(m.run)
+    return {
+        "m": m,
+        "reviewed": review_sentences(review) if review else ["Nobody has reviewed them (ragft questions review)."],
+        "planned": plantext.view(plan) if plan else None,
+        "settings": yaml.safe_dump({**m.study.model_dump(mode="json"), "domain": Path(m.study.domain).name}, sort_keys=False, allow_unicode=True),
     }
 
 
 def _followed_up(m: Material) -> dict[str, Any]:
     """What was tried on the run after it was finished, and the sections with their numbers: those that hold something, and what could be tried."""
     drill, risks = read_drill(m.run.folder), read_risks(m.run.folder)
-    judges, plan, review = read_judged(m.run), read_plan(m.run.folder), read_review(m.run)
+    judges = read_judged(m.run)
     names = [section for section in SECTIONS if section[0] != "judges" or judges]
     return {
         "drill": drilled.view(drill) if drill else None,
         "risks": risks if risks and risks.metric == m.comparison.metric else None,
         "kinds": KINDS,
         "judges": judges,
-        "reviewed": review_sentences(review) if review else ["Nobody has reviewed them (ragft questions review)."],
-        "planned": plantext.view(plan) if plan else None,
         "sections": names,
         "heads": {key: f"{number} · " for number, (key, _) in enumerate(names, start=1)},
         "places": {key: Markup('<a href="#{}">section {}</a>').format(key, number) for number, (key, _) in enumerate(names, start=1)},
@@ -204,43 +212,3 @@ def _support(m: Material) -> dict[str, Any]:
         if part[list(SUPPORT)].notna().any(axis=None):
             rows.append({"arm": arm.name, "n": len(part), "values": {name: _mean(part, name) for name in SUPPORT}})
     return {"rows": rows, "columns": {name: said for name, said in SUPPORT.items() if any(row["values"][name] is not None for row in rows)}}
-
-
-# ── examples ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _examples(m: Material) -> list[dict[str, Any]]:
-    """The chosen questions, each with every arm's answer of its lowest seed and what the arms were shown."""
-    marks = ladder.marks(m.frame, m.comparison.metric, {arm.name: arm.seeds[0] for arm in m.arms}, m.golds)
-    golds, answers = {gold.id: gold for gold in m.golds}, {arm.name: m.answers(arm) for arm in m.arms}
-    return [
-        {
-            "choice": choice,
-            "question": m.questions[choice.question],
-            "gold": golds[choice.question],
-            "answers": [(arm, answers[arm.name][choice.question], marks[choice.question][arm.name]) for arm in m.arms],
-            "shown": _shown({arm.name: answers[arm.name][choice.question] for arm in m.arms}, golds[choice.question]),
-        }
-        for choice in diagnosis.choose_examples(marks, m.golds, m.comparison.reference, diagnosis.rival(m.comparison, m.decision.recommend, m.arms))
-    ]
-
-
-def _shown(answers: Mapping[str, Answer], gold: Gold) -> list[dict[str, Any]]:
-    """What the arms were given, once for all arms with the same prompt."""
-    groups: dict[str, list[str]] = {}
-    for name, answer in answers.items():
-        groups.setdefault(answer.prompt, []).append(name)
-    spans = [span for piece in gold.evidence for span in piece.spans]
-
-    def passage(hit: Hit) -> dict[str, Any]:
-        return {"hit": hit, "pieces": diagnosis.marked(hit.chunk.text, hit.chunk.span, spans)}
-
-    return [
-        {
-            "arms": names,
-            "prompt": prompt,
-            "passages": [passage(hit) for hit in answers[names[0]].hits or ()],
-            "retrieves": answers[names[0]].hits is not None,
-        }
-        for prompt, names in groups.items()
-    ]

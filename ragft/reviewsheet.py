@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ragft.agreement import sample_questions
+from ragft.answerlog import question_lines, record_at
 from ragft.compare import ScoreTable
 from ragft.errors import InputError
 from ragft.judges import UNANSWERED
@@ -24,7 +25,7 @@ from ragft.review import FILE, OK, VERDICTS, Review, Reviewed, inputs_of, questi
 from ragft.scoring import finished, own_chunks, read_gold, score_table
 from ragft.settings import load_study
 from ragft.sheets import cell, read_sheet, refuse_old, same_text, write_sheet
-from ragft.store import Run, read_jsonl_as, write_json
+from ragft.store import Run, write_json
 from ragft.types import Answer, Chunk, Gold, Span
 
 COLUMNS = ("id", "why", "kind", "stratum", "question", "reference", "document", "evidence", "answers", "verdict", "note")
@@ -53,22 +54,51 @@ def write_review_sheet(run: Run, path: Path, number: int) -> Sheet:
     The same sample every time. Raises InputError where the file is there already, MissingError while an arm has not answered.
     """
     refuse_old(path, "verdicts")
+    rows = review_rows(run, number)
+    write_sheet(path, COLUMNS, [_cells(row) for row in rows])
+    sampled = sum(row.sampled for row in rows)
+    return Sheet(path, sampled, len(rows) - sampled)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A question to judge, with what a reviewer needs to know."""
+
+    why: str  # SAMPLE, DISPUTED or BOTH
+    gold: Gold
+    question: str
+    evidence: str  # the quotes; "" where there are none, or no arm retrieves
+    answers: Mapping[str, Sequence[str]]  # the words of an answer -> the arms that gave it, under any seed
+
+    @property
+    def sampled(self) -> bool:
+        return self.why in (SAMPLE, BOTH)
+
+    @property
+    def disputed(self) -> bool:
+        return self.why in (DISPUTED, BOTH)
+
+
+def review_rows(run: Run, number: int) -> list[Row]:
+    """A random sample of `number` questions, then all others that every arm has wrong. The same ones every time.
+
+    Raises MissingError while an arm has not answered.
+    """
     study, golds, texts = load_study(run.folder / "study.yaml"), read_gold(run), question_texts(run)
     table = score_table(run, study.metric, study.reference)
-    said = _said(run, [arm.name for arm in table.arms if not arm.control])
     disputed, drawn = _disputed(table), _drawn(golds, number)
     others = [gold.id for gold in golds if gold.id in disputed and gold.id not in drawn]
+    said = _said(run, [arm.name for arm in table.arms if not arm.control], [*drawn, *others])
     further = sorted(others, key=lambda question: -_alike(said.get(question, {})))
     by_id, chunks = {gold.id: gold for gold in golds}, _chunks(run)
-    rows: list[list[str]] = []
-    for question in [*drawn, *further]:
-        gold = by_id[question]
-        why = DISPUTED if question not in drawn else BOTH if question in disputed else SAMPLE
-        reference, answers = BETWEEN.join(dict.fromkeys(gold.answers)) or UNANSWERED, _listed(said.get(question, {}))
-        cells = [why, gold.kind, gold.stratum, texts[question], reference, gold.document, _quotes(gold, chunks), answers, "", ""]
-        rows.append([question, *(" ".join(text.split()) for text in cells)])  # a row is a line, so that an error names the row of a spreadsheet
-    write_sheet(path, COLUMNS, rows)
-    return Sheet(path, len(drawn), len(further))
+    whys = {key: DISPUTED if key not in drawn else BOTH if key in disputed else SAMPLE for key in (*drawn, *further)}
+    return [Row(why, by_id[key], texts[key], _quotes(by_id[key], chunks), said.get(key, {})) for key, why in whys.items()]
+
+
+def _cells(row: Row) -> list[str]:
+    gold, reference = row.gold, BETWEEN.join(dict.fromkeys(row.gold.answers)) or UNANSWERED
+    cells = [row.why, gold.kind, gold.stratum, row.question, reference, gold.document, row.evidence, _listed(row.answers), "", ""]
+    return [gold.id, *(" ".join(text.split()) for text in cells)]  # a row is a line, so that an error names the row of a spreadsheet
 
 
 def _drawn(golds: Sequence[Gold], number: int) -> list[str]:
@@ -84,13 +114,15 @@ def _disputed(table: ScoreTable) -> set[str]:
     return {question for question, found in zip(table.questions, answered & ~right, strict=True) if found}
 
 
-def _said(run: Run, arms: Collection[str]) -> dict[str, dict[str, list[str]]]:
+def _said(run: Run, arms: Collection[str], questions: Collection[str]) -> dict[str, dict[str, list[str]]]:
     """question -> the words of an answer -> the arms that gave it, under any seed."""
     found: dict[str, dict[str, list[str]]] = {}
     for name, seed in finished(run):
         if name not in arms:
             continue
-        for answer in read_jsonl_as(Answer, run.seed_folder(name, seed) / "answers.jsonl"):
+        path = run.seed_folder(name, seed) / "answers.jsonl"
+        places = question_lines(path)
+        for answer in (record_at(Answer, path, places[key]) for key in questions if key in places):
             if answer.outcome != "error":
                 words = DECLINED if answer.outcome == "abstained" else " ".join(answer.text.split())
                 names = found.setdefault(answer.question, {}).setdefault(words, [])
@@ -185,6 +217,18 @@ def _review(run: Run, rows: Sequence[Reviewed], total: int, sampled: int, unjudg
     return Review(inputs_of(run), rate, max(sampled, len(drawn)), unjudged, tuple(rows))
 
 
+def review_of(run: Run, rows: Sequence[Row], verdicts: Mapping[str, tuple[str, str]], before: Review | None = None) -> Review:
+    """The review of these rows: question -> its verdict, of VERDICTS, and a note. What `before` says of other questions stays."""
+    here = {row.gold.id for row in rows}
+    judged = [Reviewed(row.gold.id, row.sampled, row.disputed, *verdicts[row.gold.id]) for row in rows if row.gold.id in verdicts]
+    kept = [row for row in (before.rows if before else ()) if row.question not in here]
+    sampled = sum(row.sampled for row in rows)
+    return _review(run, [*judged, *kept], len(read_gold(run)), sampled, len(rows) - len(judged))
+
+
 def store_review(run: Run, review: Review) -> None:
-    """As review.json: the next verdict of the run takes it into account."""
-    write_json(run.folder / FILE, review)
+    """As review.json: the next verdict of the run takes it into account. A review without a verdict is none."""
+    if review.rows:
+        write_json(run.folder / FILE, review)
+    else:
+        (run.folder / FILE).unlink(missing_ok=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,21 +103,38 @@ def finished(run: Run) -> list[tuple[str, int]]:
     return [(name, seed) for name in arm_names(run) for seed in run.seeds(name) if (run.seed_folder(name, seed) / "done.json").is_file()]
 
 
-def scores_frame(run: Run) -> pd.DataFrame:
-    """One row per arm, seed and question: arm, seed, question, document, stratum, kind, outcome, the prompt's hash, and a column per metric."""
+def scores_frame(run: Run, places: Sequence[tuple[str, int]] | None = None, only: Collection[str] | None = None) -> pd.DataFrame:
+    """One row per arm, seed and question: arm, seed, question, document, stratum, kind, outcome, the prompt's hash, and a column per metric.
+
+    `places` are the arms and seeds to read; None: all that are finished. `only`: what of the scores to take; None: all. The rest has no values.
+    """
+    parts = [(name, seed, score_rows(run, name, seed)) for name, seed in (finished(run) if places is None else places)]
+    return frame_of(parts, read_gold(run), only)
+
+
+def frame_of(
+    parts: Sequence[tuple[str, int, Sequence[Mapping[str, Any]]]], golds: Sequence[Gold], only: Collection[str] | None = None
+) -> pd.DataFrame:
+    """The frame of these score rows: (arm, seed, its rows). `only`: as scores_frame. Raises MismatchError for a question without its gold."""
     import pandas as pd
 
-    gold = {g.id: g for g in read_gold(run)}
-    rows = []
-    for name, seed in finished(run):
-        for row in score_rows(run, name, seed):
-            g = gold.get(row["question"])
-            if g is None:
-                raise _other_questions(name, seed)
-            rows.append({"arm": name, "seed": seed, "document": g.document, "stratum": g.stratum, "kind": g.kind, **row})
-    columns = ["arm", "seed", "document", "stratum", "kind", "question", "outcome", "prompt", *registry.entries("metric")]
-    frame = pd.DataFrame(rows)
-    return frame.reindex(columns=list(dict.fromkeys([*columns, *frame.columns])))  # no rows, or a metric that came later: no values
+    gold = {g.id: g for g in golds}
+    for name, seed, rows in parts:
+        if any(row["question"] not in gold for row in rows):
+            raise _other_questions(name, seed)
+    every = dict.fromkeys(key for *_, rows in parts for row in rows for key in row)
+    keys = [key for key in every if only is None or key in only or key == "question"]
+    # by columns: a fraction of the time that a dict a row takes
+    columns: dict[str, list[Any]] = {
+        "arm": [name for name, _, rows in parts for _ in rows],
+        "seed": [seed for _, seed, rows in parts for _ in rows],
+        **{key: [row.get(key, math.nan) for *_, rows in parts for row in rows] for key in keys},
+    }
+    found = [gold[key] for key in columns.get("question", ())]
+    columns |= {"document": [g.document for g in found], "stratum": [g.stratum for g in found], "kind": [g.kind for g in found]}
+    order = ["arm", "seed", "document", "stratum", "kind", "question", "outcome", "prompt", *registry.entries("metric")]
+    frame = pd.DataFrame(columns) if parts else pd.DataFrame()
+    return frame.reindex(columns=list(dict.fromkeys([*order, *frame.columns])))  # no rows, or a metric that came later: no values
 
 
 def score_rows(run: Run, name: str, seed: int) -> list[dict[str, Any]]:
@@ -137,21 +155,22 @@ def score_table(run: Run, metric: str, reference: str) -> ScoreTable:
     absent = [name for name in arm_names(run) if name not in names]
     if absent:
         raise MissingError(f"{run.folder}: no answers yet of {', '.join(absent)}. Finish the run first: ragft run")
-    _check_pairs(run, found)
-    if any(metric not in row for name, seed in found for row in score_rows(run, name, seed)):
+    rows = {place: score_rows(run, *place) for place in found}
+    _check_pairs(run, rows, gold)
+    if any(metric not in row for part in rows.values() for row in part):
         raise InputError(f"{run.folder}: answers are not scored by '{metric}' yet. Score them with: ragft score {run.folder}")
     arms, declined = [], np.full(len(gold), False)
     for name in names:
         arm = read_json(run.folder / "arms" / name / "arm.json")
         seeds = [seed for arm_name, seed in found if arm_name == name]
-        values = [_column(score_rows(run, name, seed), gold, metric) for seed in seeds]
-        declined |= np.any([_declined(score_rows(run, name, seed), gold, metric) for seed in seeds], axis=0)
+        values = [_column(rows[name, seed], gold, metric) for seed in seeds]
+        declined |= np.any([_declined(rows[name, seed], gold, metric) for seed in seeds], axis=0)
         fits = [read_json(run.seed_folder(name, seed) / "fit.json") for seed in seeds]
         adapters = fingerprint([fit["adapter"]["sha256"] for fit in fits]) if arm["tuning"] else ""
         slots = (arm["retriever"], arm["tuning"], arm["format"], arm["model"], arm["k"])
         arms.append(ArmScores(name, np.array(values), *slots, adapters, is_control(arm), dose_of(arm), recipe_of(arm), arm.get("system") or ""))
     first = next((seed for name, seed in found if name == reference), 0)
-    hit = _column(score_rows(run, reference, first), gold, "recall@k") if reference in names else np.full(len(gold), np.nan)
+    hit = _column(rows[reference, first], gold, "recall@k") if reference in names else np.full(len(gold), np.nan)
     return ScoreTable(
         questions=tuple(g.id for g in gold),
         documents=tuple(g.document for g in gold),
@@ -180,14 +199,13 @@ def _declined(rows: Sequence[dict[str, Any]], gold: Sequence[Gold], metric: str)
     return np.array([g.id in found for g in gold])
 
 
-def _check_pairs(run: Run, found: Sequence[tuple[str, int]]) -> None:
+def _check_pairs(run: Run, found: Mapping[tuple[str, int], Sequence[Mapping[str, Any]]], golds: Sequence[Gold]) -> None:
     """Arms are paired only when they answered the same questions with the same base weights over the same chunks, and
     those with the same retriever and k from the same prompts. Systems answer the same questions."""
-    gold = {g.id for g in read_gold(run)}
+    gold = {g.id for g in golds}
     indexes, models, prompts = {}, {}, dict[tuple[str, str, int], tuple[str, str]]()
-    for name, seed in found:
+    for (name, seed), rows in found.items():
         arm = read_json(run.folder / "arms" / name / "arm.json")
-        rows = score_rows(run, name, seed)
         if {row["question"] for row in rows} != gold:
             raise _other_questions(name, seed)
         if arm.get("system"):

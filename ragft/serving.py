@@ -55,10 +55,10 @@ class Served:
     def length(self, prompt: Prompt) -> int:
         return self._generator.length(prompt)
 
-    def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+    def complete(self, prompts: Sequence[Prompt], heard: Callable[[str], None] | None = None) -> list[Completion]:
         if self._base.holds is not self._mine:
             self._generator, self._mine = self._place()
-        return self._generator.complete(prompts)
+        return self._generator.complete(prompts, heard)
 
 
 @lru_cache(maxsize=1)  # neighbouring units of the same arm share it

@@ -11,7 +11,7 @@
       measures/base.json adapter-<fingerprint>.json
       robustness.json robustness/<arm>/<variant>/answers.jsonl
       leaks.json review.json
-      comparison.json decision.json guide.json report.html report.md
+      comparison.json decision.json guide.json losses.json report.html report.md
 
 A file is written beside its place and renamed, so that a kill at any moment leaves the old one or the new one. The
 answers are appended a whole batch at a time; what a kill left of a torn batch is dropped when the log is opened again.
@@ -42,7 +42,7 @@ from ragft.unchanged import are_unchanged, file_sha256
 
 T = TypeVar("T")
 # What the quick stages write again from what is there, by file; any other file is a matter for `ragft run`.
-STAGES = {"scores.jsonl": "score", "comparison.json": "compare", "decision.json": "decide"}
+STAGES = {"scores.jsonl": "score", "comparison.json": "compare", "decision.json": "decide", "losses.json": "report"}
 
 
 # ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -119,7 +119,7 @@ def read_jsonl_as(kind: type[T], path: Path) -> list[T]:
 def line_as(kind: type[T], line: bytes, path: Path, number: int) -> T:
     """One line of a file as a record of `kind`. Raises InputError naming file, line and remedy."""
     try:
-        return cast(T, _adapter(cast(Hashable, kind)).validate_json(line))
+        return cast(T, _parser(cast(Hashable, kind))(line))
     except ValueError as error:
         raise InputError(f"{path}:{number}: a line that is torn or was changed. {_remedy(path)}") from error
 
@@ -131,6 +131,30 @@ def read_record(kind: type[T], path: Path) -> T:
         return _adapter(cast(Hashable, kind)).validate_python(found)
     except ValueError as error:
         raise InputError(f"{path}: not what this version of ragft writes. {_remedy(path)}") from error
+
+
+def record_from(kind: type[T], text: str) -> T:
+    """JSON text as a record of `kind` (a dataclass). Raises InputError where it is none."""
+    try:
+        return cast(T, _adapter(cast(Hashable, kind)).validate_json(text))
+    except ValueError as error:
+        raise InputError(f"not a {kind.__name__} in JSON ({str(error).splitlines()[0]}).") from error
+
+
+@cache
+def _parser(kind: Hashable) -> Callable[[bytes], Any]:
+    """From a line to a record; plain dicts without a schema, which takes half as long."""
+    if kind is not dict:
+        return cast(Callable[[bytes], Any], _adapter(kind).validate_json)
+    from pydantic_core import from_json
+
+    def parsed(line: bytes) -> dict[str, Any]:
+        found = from_json(line)
+        if not isinstance(found, dict):
+            raise ValueError("no object")
+        return found
+
+    return parsed
 
 
 @cache

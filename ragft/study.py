@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 from ragft import manifest, plugged, protocol, recipe, scoring
-from ragft.compare import Comparison, at_margin, compare
+from ragft.compare import Comparison, ScoreTable, at_margin, compare
 from ragft.context import Context, with_limit
 from ragft.cost import Prices
 from ragft.decide import ArmFacts, Decision, decide
@@ -23,6 +24,7 @@ from ragft.facts import arm_facts
 from ragft.files import check_writable
 from ragft.gate import gate_warnings
 from ragft.labelrate import LabelDoubt
+from ragft.mix import at_mix
 from ragft.models import find_model, is_hub_id
 from ragft.privacy import keep_private
 from ragft.progress import Silent, Watcher, fitting
@@ -194,8 +196,8 @@ def _warnings(run: Run, study: Study, found: Comparison) -> list[str]:
 class Decider:
     """A run as it can be decided again and again, as fast as a slider moves: `Decider.of(run)(margin=0.05)`.
 
-    Of the margin, the prices and the needs each stays the run's own unless given. What mix of questions would change the
-    verdict is left out; it is in the run's decision.json.
+    Of the margin, the prices, the needs and the mix of questions each stays the run's own unless given. What mix of questions
+    would change the verdict is left out; it is in the run's decision.json.
     """
 
     run: Run
@@ -215,8 +217,29 @@ class Decider:
         notes = tuple(scoring.held_out_notes(run))
         return cls(run, found, arm_facts(run, study.metric), model, study, notes, label_doubt(run, found))
 
-    def __call__(self, *, margin: float | None = None, prices: Prices | None = None, needs: Mapping[str, float | bool] | None = None) -> Decision:
+    @cached_property
+    def table(self) -> ScoreTable:
+        """Every score; read when a mix of questions is first asked for."""
+        return scoring.score_table(self.run, self.found.metric, self.found.reference)
+
+    def compared(self, *, margin: float | None = None, mix: Mapping[str, float] | None = None) -> Comparison:
+        """What is found at another margin, or where the kinds of question (`mix`: stratum -> its part) come in another proportion."""
         found = self.found if margin is None else at_margin(self.found, margin)
+        return at_mix(self.table, mix, found) if mix else found
+
+    def __call__(
+        self,
+        *,
+        margin: float | None = None,
+        prices: Prices | None = None,
+        needs: Mapping[str, float | bool] | None = None,
+        mix: Mapping[str, float] | None = None,
+    ) -> Decision:
+        """Raises InputError for a need, a price or a mix that cannot be."""
+        return self.on(self.compared(margin=margin, mix=mix), prices=prices, needs=needs)
+
+    def on(self, found: Comparison, *, prices: Prices | None = None, needs: Mapping[str, float | bool] | None = None) -> Decision:
+        """The decision on a comparison that `compared` made. Raises as a call does."""
         asked = dict(self.study.needs if needs is None else needs)
         changed = _warnings(self.run, self.study.model_copy(update={"margin": found.margin, "needs": asked}), found)
         return decide(

@@ -194,11 +194,15 @@ def scores_text(run: Run) -> str:
 
 def runs_json(runs: Path) -> list[dict[str, Any]]:
     """The runs of a folder, newest first; one whose manifest or decision cannot be read has the status "broken"."""
-    found = [_run_json(path.parent) for path in sorted(runs.glob("*/manifest.json"))]
-    return sorted(found, key=lambda row: str(row["began"] or ""), reverse=True)
+    return newest_first([run_json(path.parent) for path in sorted(runs.glob("*/manifest.json"))])
 
 
-def _run_json(folder: Path) -> dict[str, Any]:
+def newest_first(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: str(row["began"] or ""), reverse=True)
+
+
+def run_json(folder: Path) -> dict[str, Any]:
+    """One run of that list."""
     row = dict.fromkeys(["run", "began", "status", "questions", "verdict", "recommend"]) | {"run": str(folder)}
     try:
         manifest = read_json(folder / "manifest.json")

@@ -15,6 +15,10 @@ keep_private()
 wait_briefly()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", metavar="DIR", help="where the pictures of the dashboard are drawn (tests/dashboard/test_browser_pictures.py)")
+
+
 @pytest.fixture
 def own_plugins():
     """What a test registers is gone after it."""

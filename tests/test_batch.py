@@ -132,7 +132,11 @@ def test_called_again_each_stage_does_nothing_and_the_run_stays_finished(copied,
 
     monkeypatch.setattr("ragft.weights.load_model", never)
     monkeypatch.setattr("ragft.weights.load_base", never)
-    before = {path: path.stat().st_mtime_ns for path in found.folder.rglob("*") if path.is_file() and path.name not in (".lock", "scores.jsonl")}
+    before = {
+        path: path.stat().st_mtime_ns
+        for path in found.folder.rglob("*")
+        if path.is_file() and path.name not in (".lock", "scores.jsonl", "checked.json")
+    }
     for name in STAGES[:3]:
         code, said, _ = call(name, *words)
         assert code == DONE and said["done_now"] == [] and said["done_before"]

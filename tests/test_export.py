@@ -245,7 +245,7 @@ def test_text_of_users_cannot_break_the_card(tmp_path, monkeypatch, model):
     adapter_of(run, "lora").mkdir(parents=True)
     (adapter_of(run, "lora") / "adapter.json").write_text("{}")
     monkeypatch.setattr(exports, "read_artifact", lambda folder: type("Stored", (), {"folder": folder}))
-    monkeypatch.setattr(exports, "_find_base", lambda m: Model("tiny", model, "", ""))
+    monkeypatch.setattr(exports, "find_base", lambda m: Model("tiny", model, "", ""))
     text = (export(run, "lora", tmp_path / "out").folder / "README.md").read_text(encoding="utf-8")
     body = text.split("---\n", 2)[2]
     prose = re.sub(r"^````.*?^````$", "", body, flags=re.DOTALL | re.MULTILINE)

@@ -9,25 +9,39 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from ragft.dashboard import arms, losses, verdict
+from ragft.dashboard import arms, ask, compare, corpus, losses, newstudy, questions, review, verdict, whatif
 from ragft.dashboard.looks import plain, use_style
 from ragft.dashboard.runs import CHOSEN, RUNS, finished
 from ragft.errors import RagftError
+from ragft.pages import TEMPLATES
 
 PAGES = {
     "The answer": [
-        (verdict.show, "Verdict", "verdict", ":material/gavel:"),
+        (verdict.show, "Verdict", "", ":material/gavel:"),
+        (whatif.show, "What if", "whatif", ":material/tune:"),
         (arms.show, "Arms", "arms", ":material/scatter_plot:"),
         (losses.show, "Where points are lost", "losses", ":material/troubleshoot:"),
+    ],
+    "Evidence": [
+        (questions.show, "Questions", "questions", ":material/quiz:"),
+        (review.show, "Review", "review", ":material/fact_check:"),
+        (corpus.show, "Corpus and leakage", "corpus", ":material/library_books:"),
+        (compare.show, "Compare runs", "compare", ":material/compare_arrows:"),
+    ],
+    "Do": [
+        (ask.show, "Ask", "ask", ":material/chat:"),
+        (newstudy.show, "New study", "newstudy", ":material/add_circle:"),
     ],
 }
 
 
 def main(runs: Path | None = None) -> None:
     """Draw one page over the runs in that folder and the bundled examples; None: the folder that --runs names."""
-    st.set_page_config(page_title="ragft", layout="wide", page_icon=":material/balance:")
-    made = {name: [_page(*one) for one in part] for name, part in PAGES.items()}
-    on_page(st.navigation(made).run, runs or _arguments())
+    # first, and a picture of our own: for the icon of a page the browser would ask a server of Google's
+    st.set_page_config(page_icon=TEMPLATES / "icon.svg", layout="wide")
+    page = st.navigation({name: [_page(*one) for one in part] for name, part in PAGES.items()})
+    st.set_page_config(page_title=f"{page.title} · ragft")
+    on_page(page.run, runs or _arguments())
 
 
 def on_page(show: Callable[[], None], runs: Path) -> None:
@@ -42,7 +56,7 @@ def on_page(show: Callable[[], None], runs: Path) -> None:
 
 
 def _page(show: Callable[[], None], title: str, path: str, icon: str) -> Page:
-    return st.Page(show, title=title, url_path=path, icon=icon, default=show is verdict.show)
+    return st.Page(show, title=title, url_path=path, icon=icon, default=not path)
 
 
 def _arguments() -> Path:

@@ -7,18 +7,21 @@ import streamlit as st
 from ragft.dashboard import looks, runs
 
 TABS = {
-    "Arms": ("arms.html",),
+    "Arms": ("front_chart.html", "front.html", "arms.html"),
     "Differences and 2×2": ("differences.html",),
     "Cost and time": ("cost.html",),
     "Which fine-tuning?": ("which_tuning.html",),
     "Training": ("training.html",),
 }
+KEY = "tab"  # in the address
 
 
 def show() -> None:
     known = runs.known(runs.current())
     st.title("Arms")
-    for tab, templates in zip(st.tabs(list(TABS)), TABS.values(), strict=True):
+    names, asked = list(TABS), st.query_params.get(KEY)
+    tabs = st.tabs(names, default=asked if asked in names else None)
+    for tab, templates in zip(tabs, TABS.values(), strict=True):
         with tab:
             for template in templates:
-                looks.section(template, known)
+                looks.section(template, {**known, "keys": ["cost", "wait", "memory"]})

@@ -9,6 +9,7 @@ import base64
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 from bs4 import BeautifulSoup
@@ -18,8 +19,11 @@ from ragft.numbers import ordinary
 from ragft.pages import Theme, chart_css, environment, scoped_css
 
 SCOPE = "ragft"
+EDGE = 3  # per cent of the width, at either side of a chart
 CHART = re.compile(r"<(/?)svg\b[^>]*>")
-OF_A_PAGE = "section { background: none; border: 0; border-radius: 0; padding: 0; margin: 0 0 8px; } .chart { margin: 4px 0; }"
+OF_A_PAGE = """section { background: none; border: 0; border-radius: 0; padding: 0; margin: 0 0 8px; } .chart { margin: 4px 0; }
+section.verdict { padding-top: 14px; } dl.facts { padding: 0; margin: 14px 0; } a { text-decoration: underline; }
+@media (min-width: 641px) { dl.facts { grid-template-columns: repeat(auto-fit, minmax(128px, 1fr)); gap: 14px 16px; } }"""
 
 
 def theme() -> Theme:
@@ -45,6 +49,16 @@ def markup(text: str) -> None:
 def say(words: str, *values: object) -> None:
     """A paragraph: `words` are ours, may hold tags, and have {} where the values stand, which are escaped."""
     markup(Markup(f"<p>{words}</p>").format(*values))
+
+
+def link(page: str, **asked: str) -> str:
+    """The address of a page of the dashboard, from any of its pages; "" is the page "Verdict"."""
+    return f"./{page}?{urlencode(asked)}"
+
+
+def anchor(words: str, address: str) -> Markup:
+    """A link, for a value of `say`."""
+    return Markup('<a href="{}">{}</a>').format(address, words)
 
 
 def plain(value: object) -> str:
@@ -73,10 +87,11 @@ def _picture(svg: str) -> str:
     assert found is not None
     said, width, height = str(found.get("aria-label", "")), str(found.get("width", "100%")), str(found.get("height", "20"))
     style = f"<style>{chart_css(theme())} .chart {{ font-family: system-ui, sans-serif; }}</style>"
-    first = svg.index(">")
-    start = svg[:first] if "xmlns=" in svg[:first] else svg[:first].replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    data = base64.b64encode(f"{start}>{style}{svg[first + 1 :]}".encode()).decode()
     kind = "chart" if width == "100%" else "sign"
+    first, room = svg.index(">"), EDGE if kind == "chart" else 0  # the text of the last tick stands over the edge, where a picture ends
+    size = f'class="{kind}" x="{room}%" width="{100 - 2 * room}%" height="{height}" overflow="visible"'
+    drawn = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">{style}<svg {size}>{svg[first + 1 :]}</svg>'
+    data = base64.b64encode(drawn.encode()).decode()
     size = f"width:{width if width.endswith('%') else width + 'px'};height:{height}px"
     return Markup('<img class="{}" alt="{}" style="{}" src="data:image/svg+xml;base64,{}">').format(kind, said, size, data)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from ragft import guidepage, views
+from ragft import guidepage, ladder, ladderpage, views
 from ragft.dashboard.looks import plain
 from ragft.guide import make_guide
 from ragft.material import Material, read_material
@@ -19,6 +19,7 @@ from ragft.study import Decider
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "example"  # in a checkout
 RUNS, CHOSEN = "ragft_runs", "run"  # keys of the session; the second also stands in the address
+Known = Mapping[str, Any]  # what the templates of the report know of a run
 STAMPED = ("decision.json", "comparison.json", "study.yaml", "review.json", "judged.json", "drill.json", "risks.json", "guide.json")
 
 
@@ -43,10 +44,30 @@ def listed(folder: Path | None = None) -> dict[str, Listed]:
     """Runs by name: those of the folder that the dashboard was started with, newest first, then the bundled examples."""
     found: dict[str, Listed] = {}
     for where, example in ((folder or st.session_state[RUNS], False), (EXAMPLES, True)):
-        for row in views.runs_json(where) if where.is_dir() else []:
+        for row in _rows(where):
             path = Path(row["run"])
             found.setdefault(path.name, Listed(path.name, path, row["status"], row["verdict"], row["questions"], example))
     return found
+
+
+def _rows(where: Path) -> list[dict[str, Any]]:
+    """As views.runs_json; a finished run is read again only when its files have changed."""
+    seen, found = _seen(), []
+    for path in sorted(where.glob("*/manifest.json")):
+        folder = path.parent
+        stamps = tuple(one.stat().st_mtime_ns if one.is_file() else 0 for one in (path, folder / "decision.json"))
+        known = seen.get(str(folder))
+        row = known[1] if known and known[0] == stamps else views.run_json(folder)
+        if row["status"] == "finished":  # of any other, the status may change without its files
+            seen[str(folder)] = (stamps, row)
+        found.append(row)
+    return views.newest_first(found)
+
+
+@st.cache_resource
+def _seen() -> dict[str, tuple[tuple[int, ...], dict[str, Any]]]:
+    """Of the whole server: folder -> when its files were written, and what they said."""
+    return {}
 
 
 def finished() -> dict[str, Listed]:
@@ -65,6 +86,11 @@ def current() -> Run:
     return Run(found[name].folder if name in found else next(iter(found.values())).folder)
 
 
+def is_example(run: Run) -> bool:
+    """Whether it is one of the bundled examples, which stay as they are."""
+    return run.folder.resolve().parent == EXAMPLES
+
+
 def stamp(run: Run) -> int:
     """Changes when anything that is shown of the run may have changed."""
     return max((path.stat().st_mtime_ns for name in STAMPED if (path := run.folder / name).is_file()), default=0)
@@ -80,15 +106,21 @@ def _material(folder: str, _stamp: int) -> Material:
     return read_material(Run(Path(folder)))
 
 
-def known(run: Run) -> Mapping[str, Any]:
+def known(run: Run) -> Known:
     """What the templates of the report know of the run."""
     return _known(str(run.folder), stamp(run))
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading every answer of this run …")
-def _known(folder: str, stamp: int) -> Mapping[str, Any]:
+def _known(folder: str, stamp: int) -> Known:
     m = _material(folder, stamp)
     return {**what_is_known(m), "which": guidepage.view(guide) if (guide := make_guide(m)) else None}
+
+
+def form(run: Run) -> str:
+    """What is lost by the form of answers alone, in words; "" where that is little, or no report has been written yet."""
+    lost = ladderpage.read_losses(run, material(run).comparison.metric)
+    return ladder.form_words(lost) if lost else ""
 
 
 def decider(run: Run) -> Decider:

@@ -23,11 +23,12 @@ from ragft.types import Document
 KINDS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl"}
 
 
-def init_study(folder: Path, corpus: Path, questions: Path | None = None, *, skip_broken: bool = False) -> Path:
+def init_study(folder: Path, corpus: Path, questions: Path | None = None, *, skip_broken: bool = False, origin: str = "") -> Path:
     """Make `folder` with a copy of the documents, the questions and a study.yaml, which is returned.
 
-    A document that cannot be read is an error, or with `skip_broken` left out and named in study.yaml. Without questions,
-    questions.example.jsonl shows two lines about the team's own documents. Raises InputError or MissingError, and writes
+    `origin` is what study.yaml says that the documents came from; "": that folder. A document that cannot be read is an error, or
+    with `skip_broken` left out and named in study.yaml. Without questions, questions.example.jsonl shows two lines about the
+    team's own documents. Raises InputError or MissingError, and writes
     nothing, when the documents or the questions cannot be used or the folder holds a study.
     """
     folder, corpus = Path(folder), Path(corpus)
@@ -35,7 +36,7 @@ def init_study(folder: Path, corpus: Path, questions: Path | None = None, *, ski
     documents, notes = load_documents(corpus, skip_broken=skip_broken)
     used = {document.id.split("#")[0] for document in documents} | {document.id for document in documents}
     copies = {f"corpus/{name}": path for path, name in corpus_files(corpus, lambda error: None) if name in used}
-    about = [f"{len(documents)} documents from {str(corpus)!r}.", *notes]
+    about = [f"{len(documents)} documents from {origin or repr(str(corpus))}.", *notes]
     texts: dict[str, str] = {}
     records: list[Record] = []
     if questions is None:

@@ -7,7 +7,7 @@ A row's answer does not depend on the other rows: what they hold is masked, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -21,10 +21,18 @@ SHRINK_SHARE = 0.75  # rows that have ended are given up once less than this sha
 
 
 @torch.inference_mode()
-def greedy(model: Any, rows: Sequence[Tokens], max_new_tokens: int, stop: set[int], memory: Memory | None = None) -> list[list[int]]:
+def greedy(
+    model: Any,
+    rows: Sequence[Tokens],
+    max_new_tokens: int,
+    stop: set[int],
+    memory: Memory | None = None,
+    heard: Callable[[Sequence[list[int]]], None] | None = None,
+) -> list[list[int]]:
     """The most likely continuation of each row (token ids, at least one a row), up to and with its first stop token.
 
-    A `memory` stands before every row, at positions 0 to n - 1.
+    A `memory` stands before every row, at positions 0 to n - 1. `heard` is called with all continuations so far after each
+    token; what it raises ends the decoding.
     """
     cache, logits, positions, seen = _read(model, rows, max_new_tokens, memory)
     used = seen.shape[1] - max_new_tokens
@@ -35,6 +43,8 @@ def greedy(model: Any, rows: Sequence[Tokens], max_new_tokens: int, stop: set[in
         for place, token in zip(active, tokens.tolist(), strict=True):
             if not _ended(made[place], stop):
                 made[place].append(token)
+        if heard is not None:
+            heard(made)
         running = [line for line, place in enumerate(active) if not _ended(made[place], stop)]
         if not running or step + 1 == max_new_tokens:
             break

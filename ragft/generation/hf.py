@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ragft.generation.decode import greedy
@@ -32,33 +32,37 @@ class HFGenerator:
         """Prompt tokens, chat template included, before any cut."""
         return len(encode(self._tokenizer, render(prompt, self._tokenizer)))
 
-    def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+    def complete(self, prompts: Sequence[Prompt], heard: Callable[[str], None] | None = None) -> list[Completion]:
         """One greedy completion per prompt, in order.
 
         A prompt longer than the context window loses its middle (instruction and question's end stay) and is marked.
+        `heard` is called after each token with what the first completion says so far; what it raises ends the answer.
         """
         began = time.perf_counter()
         rendered = [render(prompt, self._tokenizer) for prompt in prompts]
         rows = [encode(self._tokenizer, text) for text in rendered]
         fitted = [_shorten(row, self._window) for row in rows]
-        made = [_until_stop(row, self._stop) for row in self._decode(fitted)]
+        made = [_until_stop(row, self._stop) for row in self._decode(fitted, heard)]
         seconds = time.perf_counter() - began
         completions = []
         for text, row, kept, (answer, stopped) in zip(rendered, rows, fitted, made, strict=True):
             usage = Usage(len(kept), len(answer), seconds / len(prompts), seconds, len(prompts))
-            decoded = self._tokenizer.decode(answer, skip_special_tokens=True).strip()
-            completions.append(Completion(decoded, text, usage, prompt_cut=len(kept) < len(row), answer_cut=not stopped))
+            completions.append(Completion(self._text(answer), text, usage, prompt_cut=len(kept) < len(row), answer_cut=not stopped))
         return completions
 
-    def _decode(self, rows: Sequence[list[int]]) -> list[list[int]]:
+    def _text(self, tokens: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+
+    def _decode(self, rows: Sequence[list[int]], heard: Callable[[str], None] | None = None) -> list[list[int]]:
         """The continuations; out of memory, of one half of the rows after the other."""
+        said = None if heard is None else lambda made: heard(self._text(_until_stop(made[0], self._stop)[0]))
         try:
-            return greedy(self._model, rows, self._max_new_tokens, self._stop, self._memory)
+            return greedy(self._model, rows, self._max_new_tokens, self._stop, self._memory, said)
         except RuntimeError as error:
             if len(rows) == 1 or not is_out_of_memory(error):
                 raise
         middle = len(rows) // 2  # outside the handler, which would hold on to the failed batch's memory
-        return self._decode(rows[:middle]) + self._decode(rows[middle:])
+        return self._decode(rows[:middle], heard) + self._decode(rows[middle:])
 
 
 def stop_tokens(tokenizer: Any, generation_config: Any) -> set[int]:

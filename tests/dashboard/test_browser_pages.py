@@ -1,0 +1,46 @@
+"""Every page in a real browser: it opens without a fault, wide and narrow, over a plain run and over one full of hostile text."""
+
+from __future__ import annotations
+
+import pytest
+
+from ragft.dashboard.app import PAGES
+
+EVERY = [(path, title) for part in PAGES.values() for _, title, path, _ in part]
+
+
+@pytest.mark.parametrize(("path", "title"), EVERY, ids=[title for _, title in EVERY])
+def test_page_opens_wide(sheet, path, title):
+    page = sheet.open(path, run="2026-01-31-measured")
+    assert page.title().startswith(title)
+    assert sheet.faults() == []
+
+
+@pytest.mark.parametrize(("path", "title"), EVERY, ids=[title for _, title in EVERY])
+def test_page_opens_narrow_and_hostile(narrow, path, title):
+    page = narrow.open(path, run="2026-01-30-hostile")
+    assert page.title().startswith(title)
+    assert narrow.faults() == []
+    assert page.locator("script:has-text('alert(2)'), img[src='x']").count() == 0
+
+
+def test_navigation_leads_to_every_page(sheet):
+    page = sheet.open(run="2026-01-29-plain")
+    for path, title in EVERY:
+        page.get_by_role("link", name=title, exact=True).click()
+        page.wait_for_url(f"**/{path}?*")
+        sheet.settle()
+        assert page.locator("h1").count() == 1
+        assert "run=2026-01-29-plain" in page.url
+    assert sheet.faults() == []
+
+
+def test_runs_are_chosen_by_hand(sheet):
+    page = sheet.open()
+    assert "run=2026-01-31-measured" in page.url
+    page.get_by_role("combobox", name="Run").click()
+    page.get_by_role("option", name="2026-01-29-plain").click()
+    page.wait_for_url("**run=2026-01-29-plain*")
+    sheet.settle()
+    assert "2026-01-29-plain" in page.get_by_role("combobox", name="Run").get_attribute("value")
+    assert sheet.faults() == []
