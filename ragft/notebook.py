@@ -26,8 +26,8 @@ SPLITS = ("train", "dev", "test")
 def verdict(found: Comparison, decision: Decision, report: Path | None = None) -> str:
     """The verdict with its first reasons and the arms; where its report is."""
     parts = [_head(decision), _bullets("", decision.because[:SHOWN]), _arms(found, decision.recommend)]
-    more = [f"{len(decision.because) - SHOWN} more reasons"] * (len(decision.because) > SHOWN)
-    more += [f"{len(decision.warnings)} warnings"] * bool(decision.warnings)
+    counts = (("more reason", len(decision.because) - SHOWN), ("warning", len(decision.warnings)))
+    more = [f"{number} {what}{'s' * (number > 1)}" for what, number in counts if number > 0]
     if more:
         parts.append(Markup("<p>{}: <code>result.decision</code></p>").format(" and ".join(more)))
     if report:

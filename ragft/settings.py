@@ -118,6 +118,9 @@ class Study(Strict):
                 yield recipe.system_of(arm.system).entry
             yield from (registry.lookup(kind, name) for kind, name in (("tuning", arm.tuning), ("format", arm.format)) if name)
 
+    def __repr__(self) -> str:
+        return f"Study({self.name or Path(self.domain).name!r}: {', '.join(self.arms)}; {Path(self.model).name})"
+
     def _repr_html_(self) -> str:
         return notebook.study(self)
 

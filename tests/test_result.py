@@ -160,7 +160,9 @@ def test_a_notebook_shows_a_domain_and_a_study(tmp_path):
     domain = load_domain(write_domain(tmp_path / "works"))
     assert repr(domain) == "Domain('works': 6 documents, 26 questions)"
     assert "6 documents, 26 questions" in Tags(domain._repr_html_()).text
-    shown = Tags(Study(domain=str(tmp_path / "works"), arms={"rag": {"retriever": "bm25"}}, limit=60)._repr_html_()).text
+    study = Study(domain=str(tmp_path / "works"), arms={"rag": {"retriever": "bm25"}}, limit=60)
+    assert repr(study) == "Study('works': rag; smollm2-135m-instruct)" and "limit=60" in str(study)
+    shown = Tags(study._repr_html_()).text
     assert all(part in shown for part in ("domain: works", "limit: 60", "bm25")) and str(tmp_path) not in shown
 
 
