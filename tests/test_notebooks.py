@@ -24,11 +24,11 @@ TINY = {
 }
 
 
-def parameters(name: str, model: Path, folder: Path) -> str:
+def parameters(name: str, model: Path, embedder: Path, folder: Path) -> str:
     """The first cell of code as a user would edit it for a tiny model and a small domain."""
     settings = {**TINY, "model": str(model), "limit": 6}
     if name == "langchain_rag":
-        return f"domain_folder = {str(write_domain(folder / 'works'))!r}\nsmall = {settings!r}"
+        return f"domain_folder = {str(write_domain(folder / 'works'))!r}\nembedder = {str(embedder)!r}\nsmall = {settings!r}"
     texts = {
         f"pump-{n}.md": f"# Pump K{n}\n\n| part | weight |\n|---|---|\n" + "".join(f"| seal S{n}{i} | {n + i} kg |\n" for i in range(6))
         for n in range(1, 9)
@@ -43,12 +43,12 @@ def code(notebook) -> list:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_from_its_first_cell_to_its_last(path, tiny_model, tmp_path, monkeypatch):
+def test_a_notebook_runs_from_its_first_cell_to_its_last(path, tiny_model, tiny_embedder, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(EXAMPLES.parent))
     notebook = nbformat.read(path, as_version=4)
     cells = code(notebook)
     assert cells[0].metadata["tags"] == ["parameters"]
-    cells[0].source = parameters(path.stem, tiny_model, tmp_path)
+    cells[0].source = parameters(path.stem, tiny_model, tiny_embedder, tmp_path)
     nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = "\n".join(str(output) for cell in cells for output in cell.outputs)
     assert "steps done" in shown, "the bar has come to its end"
