@@ -1,6 +1,6 @@
 """Write what the documentation takes from the code: every command, study key and name, the methods' pictures, the verdicts' words.
 
-    python pipelines/make_docs.py            # after a change of these; seconds, no model
+    python pipelines/make_docs.py            # after a change of these; seconds on any machine, no model
     python pipelines/make_docs.py --check    # exit code 1 where a page is stale, and which
 
 Only what stands between `<!-- made: NAME -->` and `<!-- end -->` in docs/ is replaced, and the pictures docs/methods/*.svg and
@@ -9,26 +9,30 @@ docs/verdicts.svg. Prints JSON: the files that were, or would be, written anew.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from pathlib import Path
 
 from docparts import commands, keys, marked, methods, public, registered, verdicts
 
+from ragft.scripting import job_parser, run_job
+
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> int:
+    parser = job_parser(__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where something is stale")
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
+    return run_job("make_docs", lambda: renew(given.check), lambda found: int(given.check and bool(found["stale"])))
+
+
+def renew(check: bool) -> dict[str, list[str]]:
+    """The files that are stale; unless it is only a check they are written anew."""
     stale = {path: text for path, text in made(DOCS).items() if not path.is_file() or path.read_text(encoding="utf-8") != text}
-    if not arguments.check:
+    if not check:
         for path, text in stale.items():
             path.write_text(text, encoding="utf-8")
-    print(json.dumps({"stale" if arguments.check else "written": sorted(path.relative_to(DOCS.parent).as_posix() for path in stale)}, indent=1))
-    return int(arguments.check and bool(stale))
+    return {"stale" if check else "written": sorted(path.relative_to(DOCS.parent).as_posix() for path in stale)}
 
 
 def made(docs: Path) -> dict[Path, str]:

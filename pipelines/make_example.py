@@ -8,15 +8,14 @@ called done. Prints JSON: the folder, its bytes and its verdict.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
-from ragft.errors import InputError, RagftError
+from ragft.errors import InputError
+from ragft.scripting import job_parser, run_job
 from ragft.settings import load_study, save_study
 from ragft.store import Run, find_run
 from ragft.study import decide_run, load_result, replay, report_run
@@ -24,17 +23,12 @@ from ragft.study import decide_run, load_result, replay, report_run
 LEFT_OUT = shutil.ignore_patterns("artifacts", ".*", "*.lock", "search")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> int:
+    parser = job_parser(__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("into", type=Path, help="the folder that holds the examples")
-    arguments = parser.parse_args()
-    try:
-        print(json.dumps(make(arguments.run, arguments.into)))
-    except RagftError as error:
-        print(f"make_example: {error}", file=sys.stderr)
-        return 1
-    return 0
+    given = parser.parse_args(arguments)
+    return run_job("make_example", lambda: make(given.run, given.into))
 
 
 def make(given: Path, into: Path) -> dict[str, Any]:

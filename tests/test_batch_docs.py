@@ -18,7 +18,7 @@ from made_run import Plan, make_run
 from scripts import PIPELINES, load_script
 from test_batch import call
 
-from ragft import jobs, manifest
+from ragft import manifest, scripting
 from ragft.settings import save_study
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +60,7 @@ def test_every_script_that_it_names_is_there_and_every_script_is_named():
 
 
 def test_the_table_has_every_exit_code():
-    codes = {value for name, value in vars(jobs).items() if name.isupper() and isinstance(value, int)}
+    codes = {value for name, value in vars(scripting).items() if name.isupper() and isinstance(value, int)}
     rows = re.findall(r"^\| ([\d, ]+) \|", PAGE, flags=re.MULTILINE)
     assert {int(code) for row in rows for code in row.split(",")} == codes
 

@@ -39,13 +39,11 @@ def test_an_example_is_not_overwritten(run, tmp_path):
         SCRIPT.make(run.folder, tmp_path / "example")
 
 
-def test_script_says_what_is_wrong(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["make_example", str(tmp_path), str(tmp_path / "example")])
-    assert SCRIPT.main() == 1
+def test_script_says_what_is_wrong(tmp_path, capsys):
+    assert SCRIPT.main([str(tmp_path), str(tmp_path / "example")]) == 1
     assert "not a run" in capsys.readouterr().err
 
 
-def test_script_prints_json(run, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["make_example", str(run.folder), str(tmp_path / "example")])
-    assert SCRIPT.main() == 0
+def test_script_prints_json(run, tmp_path, capsys):
+    assert SCRIPT.main([str(run.folder), str(tmp_path / "example")]) == 0
     assert json.loads(capsys.readouterr().out)["verdict"] == load_result(run).decision.verdict

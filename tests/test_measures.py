@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import DynamicCache
 
-from ragft import measuring, registry, units
+from ragft import measuring, registry, stages
 from ragft.domain.general import General, Instruction, load_general
 from ragft.errors import InputError
 from ragft.generation.hf import HFGenerator
@@ -284,7 +284,7 @@ def measured(tmp_path_factory, tiny_model) -> tuple[Study, Path]:
 def test_every_adapter_is_measured_once_and_can_be_read(measured):
     study, root = measured
     context = prepare(study, root / "runs")
-    labels = [unit.label for unit in units.plan_units(context)]
+    labels = [unit.label for unit in stages.plan_units(context)]
     assert labels[-3:] == ["measure base", "measure lora qa seed 0", "measure lora qa seed 1"]
     material = read_material(context.run)
     folders = {Path(material.arm(arm).built[seed]["adapter"]["folder"]).name for arm in ("lora", "rag+lora") for seed in (0, 1)}
@@ -303,7 +303,7 @@ def test_what_is_measured_is_not_measured_again(measured, monkeypatch):
         raise AssertionError("measured again")
 
     monkeypatch.setattr("ragft.measuring.measure", never)
-    for unit in units.plan_units(context):
+    for unit in stages.plan_units(context):
         unit.work(lambda done, total: never())
     assert read_measures(context.run.folder) == before
 
@@ -322,7 +322,7 @@ def test_other_inputs_are_measured_anew(measured, tmp_path, change):
         path.write_text(json.dumps({**before, "inputs": "of other weights"}))
     else:
         path.unlink()
-    for unit in units.plan_units(context):
+    for unit in stages.plan_units(context):
         unit.work(lambda done, total: None)
     assert (read_json(path)["inputs"] != before["inputs"]) == (change == "prose")
     assert read_json(path)["general"]["kl"] == (
@@ -336,7 +336,7 @@ def test_without_a_general_set_or_a_tuned_arm(measured, tmp_path):
     context = prepare(bare, root / "runs")
     assert context.run.folder == prepare(study, root / "runs").run.folder, "no answer depends on it"
     untuned = Study.model_validate({**study.model_dump(), "arms": ["rag", "base"]})
-    assert not any("measure" in unit.label for unit in units.plan_units(prepare(untuned, tmp_path)))
+    assert not any("measure" in unit.label for unit in stages.plan_units(prepare(untuned, tmp_path)))
 
 
 def test_a_general_set_that_cannot_be_read_is_said_before_anything_starts(measured, tmp_path):

@@ -374,7 +374,9 @@ def test_a_study_that_asks_for_citations_says_who_cites_what(tiny_study, tmp_pat
     from ragft.generation.hf import HFGenerator
 
     real = HFGenerator.complete
-    monkeypatch.setattr(HFGenerator, "complete", lambda self, prompts: [replace(one, text="42 bar [1]") for one in real(self, prompts)])
+    monkeypatch.setattr(
+        HFGenerator, "complete", lambda self, prompts, *heard: [replace(one, text="42 bar [1]") for one in real(self, prompts, *heard)]
+    )
     arms = {name: tiny_study.arms[name] for name in ("base", "rag")}
     found = run(tiny_study.model_copy(update={"prompt": Style(cite=True), "arms": arms}), tmp_path).run
     cited = {name: {a.cited for a in read_jsonl_as(Answer, found.seed_folder(name, 0) / "answers.jsonl")} for name in arms}

@@ -17,10 +17,17 @@ def parts() -> dict[str, str]:
 
 def kind_part(kind: str) -> str:
     """All names of a kind: "auto" of the retrievers too, which is no entry of its own."""
-    rows = [[f"`{row['name']}`", row["summary"], options(kind, row["name"])] for row in listings.names_json(f"{kind}s")]
+    names = [row for row in listings.names_json(f"{kind}s") if is_own(kind, row["name"])]
+    rows = [[f"`{row['name']}`", row["summary"], options(kind, row["name"])] for row in names]
     if kind not in GIVEN:
         return table(["name", "what it is"], [row[:2] for row in rows])
     return table(["name", "what it is", "options"], rows)
+
+
+def is_own(kind: str, name: str) -> bool:
+    """Whether it comes with ragft, and was not registered by somebody's plugin."""
+    known = registry.entries(kind)
+    return name not in known or str(known[name].make.__module__).startswith("ragft.")
 
 
 def options(kind: str, name: str) -> str:

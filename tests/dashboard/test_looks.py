@@ -36,7 +36,8 @@ def test_a_chart_within_a_chart_is_one_picture():
     assert chart.count("<svg") == 2
     html = looks.pictured(str(chart) + str(chart))
     assert html.count("<img") == 2 and "svg>" not in html
-    assert drawn(html).count("</svg>") == 2 and "viewBox" in drawn(html)  # not written in lower case
+    assert drawn(html).count("<svg") == drawn(html).count("</svg>") == 3  # the picture, the chart, its curves
+    assert "viewBox" in drawn(html)  # not written in lower case
 
 
 def test_small_signs_keep_their_size():
