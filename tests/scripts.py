@@ -8,6 +8,8 @@ from pathlib import Path
 from types import ModuleType
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"
+if str(PIPELINES) not in sys.path:
+    sys.path.append(str(PIPELINES))  # as for a script that is run: make_docs.py has its parts in a folder beside it
 
 
 def load_script(name: str) -> ModuleType:
