@@ -25,7 +25,7 @@ from ragft.errors import InputError, MissingError, RagftError, unknown
 from ragft.exports import find_base
 from ragft.generation import Generator
 from ragft.material import Arm, Material
-from ragft.models import Model, find_model
+from ragft.models import Model, Use, find_model
 from ragft.store import Artifact, read_artifact
 from ragft.threads import wait_briefly
 from ragft.types import Answer, Completion, Dtype, Prompt, Question
@@ -186,12 +186,12 @@ def _held_out(m: Material) -> Domain:
     return Domain(data["domain"], (), questions, {gold.id: gold for gold in m.golds}, data["sha256"], sealed=sealed)
 
 
-def _find(m: Material, use: str, found: dict[str, Model], missing: dict[str, str]) -> None:
+def _find(m: Material, use: Use, found: dict[str, Model], missing: dict[str, str]) -> None:
     name, made_with = getattr(m.study, use), m.manifest.get(use)
     if not name:
         return
     try:
-        model = find_model(name, use)  # type: ignore[arg-type]
+        model = find_model(name, use)
     except RagftError as error:
         missing[use] = str(error)
         return

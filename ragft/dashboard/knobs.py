@@ -90,20 +90,20 @@ class Panel:
             del st.query_params[name]
         return value
 
-    def slide(self, name: str, label: str, own: float, steps: Sequence[float], unit: str = "", help: str | None = None) -> float:  # noqa: A002
+    def slide(self, name: str, label: str, own: float, steps: Sequence[float], unit: str = "", hint: str | None = None) -> float:
         key = self.key(name, own, lambda value: min(steps) <= value <= max(steps))
         if st.session_state[key] is None:  # "none" in the address, which only a number can be
             st.session_state[key] = own
             self.wrong.append(name)
         options = sorted({*steps, own, st.session_state[key]})
-        value = st.select_slider(label, options, key=key, format_func=lambda value: f"{value:,.10g}{unit}", help=help)
+        value = st.select_slider(label, options, key=key, format_func=lambda value: f"{value:,.10g}{unit}", help=hint)
         self.settle(name, label, own, value, lambda value: f"{value:,.10g}{unit}")
         return value
 
-    def number(self, name: str, label: str, own: float | None, most: float, help: str) -> float | None:  # noqa: A002
+    def number(self, name: str, label: str, own: float | None, most: float, hint: str) -> float | None:
         """A number that may be left out."""
         key = self.key(name, own, lambda value: 0 <= value <= most)
-        value = st.number_input(label, 0.0, most if isfinite(most) else None, None, key=key, placeholder="none", help=help, format="%.6g")
+        value = st.number_input(label, 0.0, most if isfinite(most) else None, None, key=key, placeholder="none", help=hint, format="%.6g")
         self.settle(name, label, own, value, lambda value: "none" if value is None else f"{value:,.6g}")
         return value
 
@@ -226,5 +226,5 @@ def _mix(panel: Panel, decider: Decider) -> dict[str, float] | None:
             own[stratum] = round(100 * number / total, 1)
             label = plain(KINDS.get(stratum, stratum).capitalize())
             few = " Of so few, little can be said about more." if number < LEAST_OF_A_KIND else ""
-            parts[stratum] = panel.slide(f"mix-{stratum}", label, own[stratum], list(range(101)), help=f"{number} of the questions asked.{few}")
+            parts[stratum] = panel.slide(f"mix-{stratum}", label, own[stratum], list(range(101)), hint=f"{number} of the questions asked.{few}")
     return None if parts == own else parts
