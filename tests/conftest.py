@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,18 @@ from ragft.threads import wait_briefly
 
 keep_private()
 wait_briefly()
+MAIN = sys.modules["__main__"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", metavar="DIR", help="where the pictures of the dashboard are drawn (tests/dashboard/test_browser_pictures.py)")
+
+
+@pytest.fixture(autouse=True)
+def own_main():
+    """Streamlit's AppTest leaves its script in the place of the main module, which processes that later tests start would run."""
+    yield
+    sys.modules["__main__"] = MAIN
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ OWN_TESTS = {
 ONLY_PARSED = {
     "ragft validate": "a minute at least, hours for the page; `make test` runs `ragft validate --quick`",
     "ragft check data/general": "tests/test_end_to_end.py runs it, on the real weights",
+    "ragft questions make docs --out study --writer local:smollm2-135m-instruct": "asks the real model for minutes; a scripted writer is in tests/written",
     "ragft dashboard": "serves until it is stopped; the dashboard has tests of its own",
 }
 # Other commands that are not called, by how they begin.

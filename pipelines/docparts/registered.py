@@ -16,8 +16,9 @@ def parts() -> dict[str, str]:
 
 
 def kind_part(kind: str) -> str:
-    """All names of a kind: "auto" of the retrievers too, which is no entry of its own."""
-    names = [row for row in listings.names_json(f"{kind}s") if is_own(kind, row["name"])]
+    """All names of a kind by the alphabet: "auto" of the retrievers too, which is no entry of its own."""
+    named = [row for row in listings.names_json(f"{kind}s") if is_own(kind, row["name"])]
+    names = sorted(named, key=lambda row: row["name"])  # the registry's own order is that in which modules were imported
     rows = [[f"`{row['name']}`", row["summary"], options(kind, row["name"])] for row in names]
     if kind not in GIVEN:
         return table(["name", "what it is"], [row[:2] for row in rows])

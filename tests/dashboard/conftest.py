@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,15 +14,6 @@ RUNS = {
     "2026-01-30-hostile": Plan(text=EVIL, measured=True),
     "2026-01-31-measured": Plan(measured=True, documents=20, needs={"false_answer_rate": 0.9}),
 }
-
-MAIN = sys.modules["__main__"]
-
-
-@pytest.fixture(autouse=True)
-def own_main():
-    """AppTest leaves its script in the place of the main module, which processes that other tests start would run."""
-    yield
-    sys.modules["__main__"] = MAIN
 
 
 @pytest.fixture(scope="session")
