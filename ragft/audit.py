@@ -188,7 +188,11 @@ def _numbers(gold: Sequence[Gold], expected: Expected) -> Iterator[Finding]:
         yield from _each(f"{split}: ", Counter(g.stratum for g in gold if g.split == split), promised)
     test = [g for g in gold if g.split == "test"]
     yield from _each("test, kind ", Counter(g.kind for g in test if g.answerable), expected.test_kinds)
-    yield from _each("test, unanswerable: ", Counter(g.reason for g in test if not g.answerable and g.reason), expected.reasons)
+    reasons = Counter(g.reason for g in test if not g.answerable and g.reason)
+    own = {reason for reason, number in reasons.items() if number == 1 and reason not in expected.reasons}  # a sentence, and no category
+    yield from _each("test, unanswerable: ", {reason: number for reason, number in reasons.items() if reason not in own}, expected.reasons)
+    if own:
+        yield at_least("test, unanswerable, each for a reason of its own", len(own), 0)
 
 
 def _each(prefix: str, found: Mapping[str, int], promised: Mapping[str, int]) -> Iterator[Finding]:

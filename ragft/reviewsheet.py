@@ -214,7 +214,7 @@ def _review(run: Run, rows: Sequence[Reviewed], total: int, sampled: int, unjudg
     drawn = rows if len(rows) == total else [row for row in rows if row.sampled]  # of all questions, none is missing: no sample is needed
     wrong, known_wrong = (sum(row.verdict != OK for row in some) for some in (drawn, rows))
     rate = label_rate(wrong, len(drawn), total, known_wrong=known_wrong, known_right=len(rows) - known_wrong)
-    return Review(inputs_of(run), rate, max(sampled, len(drawn)), unjudged, tuple(rows))
+    return Review(inputs_of(run), rate, sampled, unjudged, tuple(rows))
 
 
 def review_of(run: Run, rows: Sequence[Row], verdicts: Mapping[str, tuple[str, str]], before: Review | None = None) -> Review:

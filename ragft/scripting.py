@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import traceback
@@ -70,15 +71,23 @@ def run_job(name: str, job: Callable[[], Any], code: Callable[[Any], int] = lamb
             return _failed(name, str(known), mistake)
         traceback.print_exc()
         return _failed(name, f"{type(error).__name__}: {error}", BUG)
-    print(found if isinstance(found, str) else pretty_json(found).rstrip("\n"))
+    _print(found if isinstance(found, str) else pretty_json(found).rstrip("\n"))
     return code(found)
 
 
 def _failed(name: str, line: str, code: int) -> int:
     line = " ".join(line.split())
     print(f"{name}: {line}", file=sys.stderr)
-    print(json.dumps({"error": line, "exit_code": code}, ensure_ascii=False, indent=1))
+    _print(json.dumps({"error": line, "exit_code": code}, ensure_ascii=False, indent=1))
     return code
+
+
+def _print(text: str) -> None:
+    """To stdout; a reader that has seen enough, as `head` has, is no error."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer is flushed when Python ends
 
 
 @contextmanager

@@ -227,6 +227,7 @@ def runs_text(rows: Sequence[dict[str, Any]], runs: Path) -> str:
 def question_json(run: Run, key: str) -> dict[str, Any]:
     """One question: gold and, for each arm and seed, answer, scores and passages."""
     from ragft import scoring
+    from ragft.answerlog import question_lines, record_at
     from ragft.types import Answer, Question
 
     questions = {q.id: q.text for q in read_jsonl_as(Question, run.folder / "questions.jsonl")}
@@ -236,7 +237,8 @@ def question_json(run: Run, key: str) -> dict[str, Any]:
     frame = scoring.scores_frame(run)
     answers = []
     for name, seed in scoring.finished(run):
-        answer = next(a for a in read_jsonl_as(Answer, run.seed_folder(name, seed) / "answers.jsonl") if a.question == key)
+        path = run.seed_folder(name, seed) / "answers.jsonl"
+        answer = record_at(Answer, path, question_lines(path)[key])
         row = frame[(frame["arm"] == name) & (frame["seed"] == seed) & (frame["question"] == key)].iloc[0]
         passages = [f"{hit.chunk.heading}: {hit.chunk.text}" for hit in answer.hits or ()]
         answers.append(

@@ -71,6 +71,17 @@ def test_a_good_domain_passes_and_its_numbers_are_counted(make):
     assert findings["test: untrained-document"].found == "1"
 
 
+def test_a_reason_that_is_a_sentence_of_its_own_is_no_category(make):
+    more = [{**QUESTIONS[4], "id": f"q{n}", "question": f"What does the Kova {n} cost?", "reason": reason} for n, reason in
+            ((6, "kova.md names no price."), (7, "No price of a Kova 7."), (8, "twice"), (9, "twice"))]  # fmt: skip
+    findings = found(make([*QUESTIONS, *more], expected="reasons: {absent-attribute: 1}"))
+    assert {name: f.found for name, f in findings.items() if "unanswerable," in name or "unanswerable:" in name} == {
+        "test, unanswerable: absent-attribute": "1",
+        "test, unanswerable: twice": "2",
+        "test, unanswerable, each for a reason of its own": "2",
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "wrong", "said"),
     [

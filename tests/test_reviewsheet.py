@@ -15,7 +15,7 @@ from made_run import DEFAULT, Plan, make_run
 from ragft.errors import InputError
 from ragft.judges import UNANSWERED
 from ragft.review import read_review
-from ragft.reviewsheet import BOTH, COLUMNS, DECLINED, DISPUTED, SAMPLE, read_verdicts, store_review, write_review_sheet
+from ragft.reviewsheet import BOTH, COLUMNS, DECLINED, DISPUTED, SAMPLE, read_verdicts, review_of, review_rows, store_review, write_review_sheet
 from ragft.scoring import finished, read_gold
 from ragft.store import Run, find_run, read_jsonl_as, write_jsonl
 from ragft.study import score_run
@@ -220,6 +220,19 @@ def test_it_is_known_too_where_the_sample_and_the_disputed_are_all(run, tmp_path
     rate = read_verdicts(run, path).rate
     wrong = sum(row["why"] == DISPUTED for row in rows)
     assert (rate.wrong, rate.judged, rate.least, rate.most, rate.value) == (wrong, 60, wrong, wrong, wrong / 60)
+
+
+def test_a_verdict_undone_after_all_were_given_leaves_the_sample_that_was_drawn(run):
+    for number in range(59, 0, -1):
+        rows = review_rows(run, number)
+        if len(rows) == 60 and sum(row.sampled for row in rows) == number:
+            break
+    every = {row.gold.id: ("ok", "") for row in rows}
+    whole = review_of(run, rows, every)
+    assert (whole.rate.judged, whole.sampled) == (60, number)
+    beside = next(row.gold.id for row in rows if not row.sampled)
+    undone = review_of(run, review_rows(run, whole.sampled), {key: said for key, said in every.items() if key != beside}, whole)
+    assert (undone.rate.judged, undone.sampled, undone.unjudged) == (number, number, 1)
 
 
 def change(rows: list[dict], number: int, **cells: str) -> list[dict]:

@@ -7,6 +7,8 @@ import errno
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -92,3 +94,12 @@ def test_a_number_of_questions_is_at_least_one(text):
     with pytest.raises(argparse.ArgumentTypeError, match="whole number from 1 on"):
         at_least_one(text)
     assert at_least_one("12") == 12
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    job = "import sys; from ragft.scripting import run_job; sys.exit(run_job('it', lambda: ['line'] * 200_000, code=lambda found: 4))"
+    with subprocess.Popen([sys.executable, "-c", job], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (4, "")

@@ -18,7 +18,7 @@ from ragft.asking.make import PER_DOCUMENT, make_questions
 from ragft.domain import load_domain
 from ragft.domain.draft import check_free
 from ragft.domain.loaders import load_documents
-from ragft.domain.scaffold import init_study
+from ragft.domain.scaffold import UNASKED, asked_from, init_study
 from ragft.errors import InputError
 from ragft.leakage import find_leaks
 from ragft.store import to_json, write_text
@@ -73,8 +73,10 @@ def write_made(made: Made, corpus: Path, out: Path | None, name: str, notes: Seq
             return MadeStudy(init_study(out, source, file), counts, tuple(notes))
     _write(corpus / "questions.jsonl", lines)
     study = corpus / "study.yaml"
-    before = study.read_text(encoding="utf-8")
-    write_text(study, before.replace(WITHOUT[0], "arms: [base, oracle, rag, lora, rag+lora, raft]").replace(WITHOUT[1], ""))
+    text = study.read_text(encoding="utf-8")
+    for before, now in ((UNASKED, asked_from(len(lines), name)), (WITHOUT[0], "arms: [base, oracle, rag, lora, rag+lora, raft]"), (WITHOUT[1], "")):
+        text = text.replace(before, now)
+    write_text(study, text)
     return MadeStudy(study, counts, tuple(notes))
 
 

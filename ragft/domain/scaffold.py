@@ -20,6 +20,7 @@ from ragft.errors import InputError
 from ragft.store import to_json
 from ragft.types import Document
 
+UNASKED = "Write questions.jsonl before the first run; questions.example.jsonl shows how."  # in study.yaml, while there is none
 KINDS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl"}
 
 
@@ -41,7 +42,7 @@ def init_study(folder: Path, corpus: Path, questions: Path | None = None, *, ski
     records: list[Record] = []
     if questions is None:
         texts["questions.example.jsonl"] = "".join(to_json(line) + "\n" for line in example_lines(documents))
-        about.append("Write questions.jsonl before the first run; questions.example.jsonl shows how.")
+        about.append(UNASKED)
     else:
         questions = Path(questions)
         if questions.resolve().is_relative_to(corpus.resolve()):
@@ -49,10 +50,15 @@ def init_study(folder: Path, corpus: Path, questions: Path | None = None, *, ski
         draft = _read(questions, documents)
         records = draft.check(documents)
         texts["questions.jsonl"] = draft.text()
-        about.append(f"{len(records)} questions from {questions.name!r}.")
+        about.append(asked_from(len(records), questions.name))
     texts["study.yaml"] = study_text(folder, about, records)
     write_files(folder, texts, copies)
     return folder / "study.yaml"
+
+
+def asked_from(number: int, file: str) -> str:
+    """What study.yaml says of the questions."""
+    return f"{number} questions from {file!r}."
 
 
 def _read(file: Path, documents: Sequence[Document]) -> Draft:

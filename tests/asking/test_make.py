@@ -132,7 +132,9 @@ def test_from_a_folder_of_documents_to_a_study_that_loads(tmp_path, capsys):
 
 def test_after_init_the_study_gets_its_questions_and_all_arms(tmp_path):
     study = init_study(tmp_path / "mine", DATA / "hollinbeck" / "corpus")
+    assert "Write questions.jsonl" in study.read_text()
     assert make_study(tmp_path / "mine").study == study
+    assert "Write questions.jsonl" not in study.read_text() and "questions from 'questions-made-by-rules.jsonl'" in study.read_text()
     assert "oracle" in study.read_text() and len(load_domain(tmp_path / "mine").split("train")) > 20
     with pytest.raises(InputError, match="questions already"):
         make_study(tmp_path / "mine")
