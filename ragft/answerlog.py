@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -90,7 +90,12 @@ def question_lines(path: Path) -> dict[str, tuple[int, int]]:
 
 def record_at(kind: type[T], path: Path, place: tuple[int, int]) -> T:
     """The record of a line that `question_lines` found. Raises InputError, with the line, where it was changed since."""
-    begin, number = place
+    return next(records_at(kind, path, [place]))
+
+
+def records_at(kind: type[T], path: Path, places: Iterable[tuple[int, int]]) -> Iterator[T]:
+    """The same of several lines, in the order asked for."""
     with path.open("rb") as file:
-        file.seek(begin)
-        return line_as(kind, file.readline(), path, number)
+        for begin, number in places:
+            file.seek(begin)
+            yield line_as(kind, file.readline(), path, number)

@@ -27,6 +27,7 @@ class Choices:
     train_tokens: int | None = None  # per adapter and seed
     seeds: int | None = None  # how many: 0, 1, …
     margin: float | None = None
+    machine_per_hour: float | None = None  # its price, in the study's currency
 
 
 def changes(study: Study, chosen: Choices) -> list[str]:
@@ -39,6 +40,8 @@ def changes(study: Study, chosen: Choices) -> list[str]:
         found["limit"] = chosen.limit or None
     if chosen.seeds is not None and chosen.seeds != len(study.seeds):
         found["seeds"] = [*range(chosen.seeds)]
+    if chosen.machine_per_hour is not None and chosen.machine_per_hour != study.costs.machine_per_hour:
+        found["costs.machine_per_hour"] = chosen.machine_per_hour
     return [f"{key}={_yaml(value)}" for key, value in found.items()]
 
 

@@ -10,7 +10,7 @@ from ragft.breakeven import BreakEven
 from ragft.charts import Line
 from ragft.cost import Metered, Prices, arm_cost
 from ragft.costwords import break_even_words
-from ragft.facts import arm_facts
+from ragft.facts import facts_of
 from ragft.frontier import Place, places
 from ragft.material import Material
 from ragft.needs import ArmFacts
@@ -28,7 +28,7 @@ TICKS = (
 
 def view(m: Material) -> dict[str, Any]:
     """What cost.html knows: of the arms that could be deployed."""
-    facts, prices = arm_facts(m.run, m.comparison.metric), m.study.costs
+    facts, prices = facts_of(m.run, m.rows, m.golds, m.comparison.metric), m.study.costs
     known = {name: found for name, found in metered(facts, prices).items() if facts[name].retriever != "oracle" and not m.arm(name).control}
     return {
         "costs": {name: arm_cost(found, prices) for name, found in known.items()},

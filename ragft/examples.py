@@ -16,27 +16,40 @@ from ragft.types import Answer, Gold, Hit
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An answer to one question: by whom, and its mark, a key of ladder.PARTS."""
+    """An answer to one question: by whom, its mark, a key of ladder.PARTS, and its score by the comparison's metric; None: it has none."""
 
     label: str  # the arm, and the seed where several are shown
     answer: Answer
     mark: str
+    score: float | None = None
+    system: bool = False  # a whole system, which was asked the question alone: what it read is what it says
 
 
 def examples(m: Material) -> list[dict[str, Any]]:
     """The chosen questions, each with every arm's answer of its lowest seed and what the arms were shown."""
-    marks = ladder.marks(m.frame, m.comparison.metric, {arm.name: arm.seeds[0] for arm in m.arms}, m.golds)
+    marks = ladder.marks(m.told, m.comparison.metric, {arm.name: arm.seeds[0] for arm in m.arms}, m.golds)
+    scores = _scores(m)
     golds, answers = {gold.id: gold for gold in m.golds}, {arm.name: m.answers(arm) for arm in m.arms}
     rival = diagnosis.rival(m.comparison, m.decision.recommend, m.arms)
     return [
         example(
             m.questions[choice.question],
             golds[choice.question],
-            [Given(arm.name, answers[arm.name][choice.question], marks[choice.question][arm.name]) for arm in m.arms],
+            [
+                Given(arm.name, answers[arm.name][key], marks[key][arm.name], scores.get((arm.name, key)), bool(arm.system))
+                for arm in m.arms
+                for key in [choice.question]
+            ],
             why=f"Shown because: {choice.why}.",
         )
         for choice in diagnosis.choose_examples(marks, m.golds, m.comparison.reference, rival)
     ]
+
+
+def _scores(m: Material) -> dict[tuple[str, str], float]:
+    """(arm, question) -> its score, of each arm's lowest seed."""
+    rows = {arm.name: m.rows[arm.name, arm.seeds[0]] for arm in m.arms}
+    return {(name, row["question"]): row[m.comparison.metric] for name, part in rows.items() for row in part}
 
 
 def example(question: str, gold: Gold, given: Sequence[Given], why: str = "") -> dict[str, Any]:
@@ -60,6 +73,8 @@ def shown(given: Iterable[Given], gold: Gold) -> list[dict[str, Any]]:
             "prompt": prompt,
             "passages": [passage(hit) for hit in ones[0].answer.hits or ()],
             "retrieves": ones[0].answer.hits is not None,
+            "system": ones[0].system,
+            "read": ones[0].answer.contexts or (),
         }
         for prompt, ones in groups.items()
     ]

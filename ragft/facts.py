@@ -38,18 +38,25 @@ class Found:
     why_not: str = ""
 
 
+Rows = Sequence[Mapping[str, Any]]
+
+
 def arm_facts(run: Run, metric: str) -> dict[str, ArmFacts]:
     """Of every arm with answers: from fit.json, latency.json, answers' scores, measures/, drill.json and risks.json."""
-    gold = scoring.read_gold(run)
+    return facts_of(run, {place: scoring.score_rows(run, *place) for place in scoring.finished(run)}, scoring.read_gold(run), metric)
+
+
+def facts_of(run: Run, scored: Mapping[tuple[str, int], Rows], gold: Sequence[Gold], metric: str) -> dict[str, ArmFacts]:
+    """The same from these score rows: (arm, seed) -> its rows."""
     measures, drill, risks = read_measures(run.folder), read_drill(run.folder), read_risks(run.folder)
     done: dict[str, list[int]] = {}
-    for name, seed in scoring.finished(run):
+    for name, seed in scored:
         done.setdefault(name, []).append(seed)
     facts = {}
     for name, seeds in done.items():
         arm = read_json(run.folder / "arms" / name / "arm.json")
         fits = [read_json(run.seed_folder(name, seed) / "fit.json") for seed in seeds]
-        rows = [scoring.score_rows(run, name, seed) for seed in seeds]
+        rows = [scored[name, seed] for seed in seeds]
         untrained = scoring.failure_words(scoring.failures(dict(zip(seeds, fits, strict=True))))
         alone = [read_json(path) for seed in seeds if (path := run.seed_folder(name, seed) / "latency.json").is_file()]
         found = {need: Found(quantity) for need, quantity in {**_rates(rows, gold), **_alone(alone)}.items()}
@@ -63,9 +70,6 @@ def arm_facts(run: Run, metric: str) -> dict[str, ArmFacts]:
             why_not={need: one.why_not for need, one in found.items() if one.why_not},
         )
     return facts
-
-
-Rows = Sequence[Mapping[str, Any]]
 
 
 def _metered(fits: Rows, rows: Sequence[Rows], seeds: Sequence[int], metric: str, alone: Rows, name: str, drill: Drill | None) -> Metered | None:

@@ -16,7 +16,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ragft import scoring
 from ragft.advice import Claim, advice
 from ragft.challenges import Challenge, challenges
 from ragft.compare import Difference, ScoreTable, pairwise
@@ -121,7 +120,7 @@ def make_guide(m: Material) -> Guide | None:
     rows = tuned_rows(m)
     if not rows:
         return None
-    c, table = m.comparison, scoring.score_table(m.run, m.comparison.metric, m.comparison.reference)
+    c, table = m.comparison, m.table
     groupings = _groupings(rows, table, c.alpha)
     noise = robust.rows if robust and robust.metric == c.metric else ()  # of another metric, they say nothing here
     model, domain = str(m.manifest["model"]["name"]), str(m.manifest["data"]["domain"])

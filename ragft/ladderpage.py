@@ -13,7 +13,7 @@ from ragft.material import Material
 from ragft.numbers import percent
 from ragft.rescue import Rescue, few_words, rescues
 from ragft.risk import read_risks
-from ragft.store import Run, read_record, write_json
+from ragft.store import Run, file_sha256, fingerprint, read_record, write_json
 
 LOST = "losses.json"
 
@@ -24,26 +24,44 @@ class Lost:
 
     metric: str
     losses: tuple[Losses, ...]
+    inputs: str = ""  # of the answers and scores that were read; runs of earlier versions do not say
 
 
-def write_losses(run: Run, metric: str, losses: Sequence[Losses]) -> None:
+def find_losses(m: Material) -> tuple[Losses, ...]:
+    """Where the points of every arm are lost; reads every answer."""
+    return ladder.losses(m.told, m.comparison.metric, m.golds)
+
+
+def write_losses(m: Material, losses: Sequence[Losses]) -> None:
     """Write losses.json into the run's folder."""
-    write_json(run.folder / LOST, Lost(metric, tuple(losses)))
+    write_json(m.run.folder / LOST, Lost(m.comparison.metric, tuple(losses), _inputs(m.run)))
 
 
 def read_losses(run: Run, metric: str) -> tuple[Losses, ...]:
     """What the last report found; empty where there is none, or it was about another metric."""
-    if not (run.folder / LOST).is_file():
-        return ()
-    found = read_record(Lost, run.folder / LOST)
-    return found.losses if found.metric == metric else ()
+    found = _stored(run)
+    return found.losses if found and found.metric == metric else ()
 
 
-def view(m: Material) -> dict[str, Any]:
+def losses_of(m: Material) -> tuple[Losses, ...]:
+    """What the last report found of these very answers and scores, else found anew."""
+    found = _stored(m.run)
+    same = found and found.metric == m.comparison.metric and found.inputs == _inputs(m.run)
+    return found.losses if found and same else find_losses(m)
+
+
+def _stored(run: Run) -> Lost | None:
+    return read_record(Lost, run.folder / LOST) if (run.folder / LOST).is_file() else None
+
+
+def _inputs(run: Run) -> str:
+    places = [run.seed_folder(*place) / name for place in scoring.finished(run) for name in ("answers.jsonl", "scores.jsonl")]
+    return fingerprint([(path.relative_to(run.folder).as_posix(), file_sha256(path)) for path in [run.folder / "gold.jsonl", *places]])
+
+
+def view(m: Material, lost: Sequence[Losses]) -> dict[str, Any]:
     """What the templates know."""
-    c = m.comparison
-    lost = ladder.losses(m.frame, c.metric, m.golds)
-    table = scoring.score_table(m.run, c.metric, c.reference)
+    c, table = m.comparison, m.table
     exchanged = knowledge.shuffled(table, c.alpha)
     rescued = rescues(m.frame, c.metric, c.reference, _rescuers(m), read_risks(m.run.folder))
     return {

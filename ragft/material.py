@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from ragft import ladder, scoring
 from ragft.compare import Comparison
 from ragft.decide import Decision
 from ragft.measures import Measures, read_measures
+from ragft.scoretable import ScoreTable
 from ragft.searched import Searched, read_searched
 from ragft.settings import Study, load_study
 from ragft.store import Run, read_json, read_jsonl_as, read_record
@@ -89,10 +90,25 @@ class Material:
         return tuple(scoring.read_gold(self.run))
 
     @cached_property
+    def rows(self) -> Mapping[tuple[str, int], Sequence[dict[str, Any]]]:
+        """(arm, seed) -> its scores."""
+        return {place: scoring.score_rows(self.run, *place) for place in scoring.finished(self.run)}
+
+    @cached_property
     def frame(self) -> pd.DataFrame:
-        """The frame of scoring.scores_frame with the columns of ladder.with_texts."""
+        """The frame of scoring.scores_frame."""
+        return scoring.frame_of([(*place, rows) for place, rows in self.rows.items()], self.golds)
+
+    @cached_property
+    def told(self) -> pd.DataFrame:
+        """The frame with the columns of ladder.with_texts."""
         texts = {place: {key: answer.text for key, answer in _answers(self.run, *place).items()} for place in scoring.finished(self.run)}
-        return ladder.with_texts(scoring.scores_frame(self.run), texts, self.golds, self.comparison.metric, self.base)
+        return ladder.with_texts(self.frame, texts, self.golds, self.comparison.metric, self.base)
+
+    @cached_property
+    def table(self) -> ScoreTable:
+        """The scores by the comparison's metric, as `compare` takes them."""
+        return scoring.table_of(self.run, self.rows, self.golds, self.comparison.metric, self.comparison.reference)
 
     @property
     def base(self) -> str | None:

@@ -21,7 +21,7 @@ from ragft.domain.general import load_general
 from ragft.errors import RagftError
 from ragft.finetune import build_adapter
 from ragft.meter import PeakMemory
-from ragft.numbers import size
+from ragft.numbers import money, size
 from ragft.plan import Step, Work
 from ragft.progress import Watcher
 from ragft.retrieval.base import Retriever, RetrieverParts
@@ -54,6 +54,9 @@ def probe(context: Context, watcher: Watcher) -> Work:
     steps = tuple(_steps(context, index.seconds / share, closed, shown, forecasts))
     seconds, gib = sum(step.total for step in steps), max([peak, *(found.peak_bytes for found in forecasts.values())]) / GIB
     prices = context.study.costs
+    if "machine_per_hour" in prices.supposed:
+        hour = money(prices.machine_per_hour, prices.currency)
+        notes.append(f"An hour of the machine is taken to cost {hour}, which is a placeholder: state your own price as costs.machine_per_hour.")
     cost = seconds * prices.second(gib)
     return Work(steps, seconds, LEAST * seconds, MOST * seconds, gib, cost, prices.currency, tuple(notes))
 

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ragft import registry
 from ragft.errors import InputError
 from ragft.files import read_text
@@ -41,6 +43,16 @@ _files: dict[str, Loaded] = {}
 def is_file(plugin: str) -> bool:
     """Whether a study means a file by it, not a module."""
     return plugin.endswith(".py")
+
+
+def named_in(study: Path) -> list[str]:
+    """What a study.yaml names under `plugins`; none is run. [] where the file says nothing of the kind, or cannot be read as YAML."""
+    try:
+        raw = yaml.safe_load(read_text(study))
+    except (yaml.YAMLError, ValueError):  # load_study says what is wrong with it, and runs nothing before
+        return []
+    named = raw.get("plugins") if isinstance(raw, dict) else None
+    return [str(one) for one in named] if isinstance(named, list) else []
 
 
 def load(plugin: str) -> str:

@@ -8,6 +8,7 @@ The section "Which fine-tuning?" comes from `guide`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from ragft.domain.splits import STRATA
 from ragft.drilled import read_drill
 from ragft.guide import write_guide
 from ragft.judged import read_judged
+from ragft.ladder import Losses
 from ragft.material import Arm, Material, read_material
 from ragft.pages import environment
 from ragft.plan import read_plan
@@ -56,19 +58,23 @@ SECTIONS = (
 def write_report(run: Run) -> Path:
     """Write report.html, report.md, guide.json and losses.json beside the run's results; returns the first."""
     m = read_material(run)
-    page = {**what_is_known(m), "which": guidepage.view(guide) if (guide := write_guide(m)) else None}
-    ladderpage.write_losses(run, m.comparison.metric, page["losses"])
+    lost = ladderpage.find_losses(m)
+    page = {**what_is_known(m, lost), "which": guidepage.view(guide) if (guide := write_guide(m)) else None}
+    ladderpage.write_losses(m, lost)
     write_text(run.folder / "report.md", environment(markdown=True).get_template("report.md").render(page))
     write_text(run.folder / "report.html", environment().get_template("report.html").render(page))
     return run.folder / "report.html"
 
 
-def what_is_known(m: Material) -> dict[str, Any]:
-    """What the templates of the report and of the dashboard know, but for "which", the guide."""
+def what_is_known(m: Material, lost: Sequence[Losses]) -> dict[str, Any]:
+    """What the templates of the report know, but for "which", the guide."""
+    return {**origin(m), **of_arms(m), **of_losses(m, lost), **_followed_up(m), "examples": examples.examples(m)}
+
+
+def of_arms(m: Material) -> dict[str, Any]:
+    """What the templates know that say what the arms are, what they are to each other, what they cost and how they were trained."""
     return {
-        **origin(m),
-        "d": m.decision,
-        "c": m.comparison,
+        **_verdict(m),
         "metric_summary": registry.lookup("metric", m.comparison.metric).summary,
         "arms": [_arm_view(m, row) for row in m.comparison.arms],
         "covered": covered(m.comparison),
@@ -78,26 +84,35 @@ def what_is_known(m: Material) -> dict[str, Any]:
         "differences_chart": pictures.differences(m.comparison, m.decision.recommend),
         "two_by_twos": [diagnosis.two_by_two(m.comparison, found) for found in m.comparison.interactions],
         "interactions_chart": pictures.interactions(m.comparison),
-        **ladderpage.view(m),
+        "doses": dosepage.view(m.comparison),
+        "adapters": trainingpage.adapters(m.arms),
+        "formats": {key: entry.summary for key, entry in registry.entries("format").items()},
+        **costpage.view(m),
+    }
+
+
+def of_losses(m: Material, lost: Sequence[Losses]) -> dict[str, Any]:
+    """What the templates know that say where points are lost: the ladder, slices, retrieval."""
+    return {
+        **_verdict(m),
+        **ladderpage.view(m, lost),
         "slices": _slices(m.comparison),
         "slice_words": slicewords.slice_words(m.comparison),
         "confirmed": [
             (x, slicewords.phrase(m.comparison, x.slice, x.value), diagnosis.meaning(x.difference, m.comparison.margin))
             for x in m.comparison.confirmed
         ],
-        "doses": dosepage.view(m.comparison),
         "strata": STRATA,
         "stands_out": slicewords.STANDS_OUT,
         "retrieval": [_retrieval_view(m, arm) for arm in m.arms if arm.retriever],
         "support": _support(m),
         "index_notes": _index_notes(m),
-        "adapters": trainingpage.adapters(m.arms),
-        "formats": {key: entry.summary for key, entry in registry.entries("format").items()},
-        **costpage.view(m),
-        **_followed_up(m),
-        "examples": examples.examples(m),
-        "no_interval": diagnosis.no_interval,
     }
+
+
+def _verdict(m: Material) -> dict[str, Any]:
+    """What most templates know."""
+    return {"m": m, "d": m.decision, "c": m.comparison, "no_interval": diagnosis.no_interval}
 
 
 def origin(m: Material) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ragft.agreement import sample_questions
-from ragft.answerlog import question_lines, record_at
+from ragft.answerlog import question_lines, records_at
 from ragft.compare import ScoreTable
 from ragft.errors import InputError
 from ragft.judges import UNANSWERED
@@ -122,7 +122,7 @@ def _said(run: Run, arms: Collection[str], questions: Collection[str]) -> dict[s
             continue
         path = run.seed_folder(name, seed) / "answers.jsonl"
         places = question_lines(path)
-        for answer in (record_at(Answer, path, places[key]) for key in questions if key in places):
+        for answer in records_at(Answer, path, [places[key] for key in questions if key in places]):
             if answer.outcome != "error":
                 words = DECLINED if answer.outcome == "abstained" else " ".join(answer.text.split())
                 names = found.setdefault(answer.question, {}).setdefault(words, [])

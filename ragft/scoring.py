@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,17 +125,23 @@ def frame_of(
             raise _other_questions(name, seed)
     every = dict.fromkeys(key for *_, rows in parts for row in rows for key in row)
     keys = [key for key in every if only is None or key in only or key == "question"]
-    # by columns: a fraction of the time that a dict a row takes
     columns: dict[str, list[Any]] = {
         "arm": [name for name, _, rows in parts for _ in rows],
         "seed": [seed for _, seed, rows in parts for _ in rows],
-        **{key: [row.get(key, math.nan) for *_, rows in parts for row in rows] for key in keys},
+        **_columns([row for *_, rows in parts for row in rows], keys),
     }
     found = [gold[key] for key in columns.get("question", ())]
     columns |= {"document": [g.document for g in found], "stratum": [g.stratum for g in found], "kind": [g.kind for g in found]}
     order = ["arm", "seed", "document", "stratum", "kind", "question", "outcome", "prompt", *registry.entries("metric")]
     frame = pd.DataFrame(columns) if parts else pd.DataFrame()
     return frame.reindex(columns=list(dict.fromkeys([*order, *frame.columns])))  # no rows, or a metric that came later: no values
+
+
+def _columns(rows: Sequence[Mapping[str, Any]], keys: Collection[str]) -> dict[str, list[Any]]:
+    """By columns, a fraction of the time that a dict a row takes; NaN where a row lacks the key, as one of an earlier version may."""
+    if all(map(set(keys).issubset, rows)):
+        return {key: list(map(itemgetter(key), rows)) for key in keys}
+    return {key: [row.get(key, math.nan) for row in rows] for key in keys}
 
 
 def score_rows(run: Run, name: str, seed: int) -> list[dict[str, Any]]:
@@ -148,14 +155,17 @@ def score_rows(run: Run, name: str, seed: int) -> list[dict[str, Any]]:
 
 
 def score_table(run: Run, metric: str, reference: str) -> ScoreTable:
-    """The table that `compare` takes. Raises MismatchError when arms differ in what a pair must share."""
-    gold = read_gold(run)
-    found = finished(run)
+    """The table that `compare` takes. Raises MissingError while an arm has no answers, MismatchError when arms differ in what a pair must share."""
+    return table_of(run, {place: score_rows(run, *place) for place in finished(run)}, read_gold(run), metric, reference)
+
+
+def table_of(run: Run, rows: Mapping[tuple[str, int], Sequence[dict[str, Any]]], gold: Sequence[Gold], metric: str, reference: str) -> ScoreTable:
+    """The table of these score rows: (arm, seed) -> its rows. Raises as score_table does."""
+    found = list(rows)
     names = list(dict.fromkeys(name for name, _ in found))
     absent = [name for name in arm_names(run) if name not in names]
     if absent:
         raise MissingError(f"{run.folder}: no answers yet of {', '.join(absent)}. Finish the run first: ragft run")
-    rows = {place: score_rows(run, *place) for place in found}
     _check_pairs(run, rows, gold)
     if any(metric not in row for part in rows.values() for row in part):
         raise InputError(f"{run.folder}: answers are not scored by '{metric}' yet. Score them with: ragft score {run.folder}")

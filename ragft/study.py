@@ -20,7 +20,7 @@ from ragft.cost import Prices
 from ragft.decide import ArmFacts, Decision, decide
 from ragft.domain import load_domain
 from ragft.errors import MismatchError, MissingError
-from ragft.facts import arm_facts
+from ragft.facts import arm_facts, facts_of
 from ragft.files import check_writable
 from ragft.gate import gate_warnings
 from ragft.labelrate import LabelDoubt
@@ -180,7 +180,8 @@ def _compared(run: Run, study: Study) -> Comparison:
 
 
 def _decided(run: Run, study: Study, found: Comparison) -> Decision:
-    facts, table = arm_facts(run, study.metric), scoring.score_table(run, study.metric, study.reference)
+    rows, golds = {place: scoring.score_rows(run, *place) for place in scoring.finished(run)}, scoring.read_gold(run)
+    facts, table = facts_of(run, rows, golds, study.metric), scoring.table_of(run, rows, golds, study.metric, study.reference)
     model = read_json(run.folder / "manifest.json")["model"]["name"]
     notes, changed = scoring.held_out_notes(run), _warnings(run, study, found)
     doubt = label_doubt(run, found)

@@ -19,16 +19,17 @@ def path(tmp_path):
 
 def test_nothing_that_the_study_has_already(path):
     study = load_study(path)
-    same = Choices("models/own one", ("mine", "rag", "base"), 60, study.train_tokens, 2, study.margin)
+    same = Choices("models/own one", ("mine", "rag", "base"), 60, study.train_tokens, 2, study.margin, study.costs.machine_per_hour)
     assert changes(study, same) == changes(study, Choices()) == []
 
 
 def test_what_was_chosen_is_what_runs(path):
     study = load_study(path)
-    chosen = Choices("other: model, #1", ("base", "rag", "lora"), 0, 6000, 3, 0.05)
+    chosen = Choices("other: model, #1", ("base", "rag", "lora"), 0, 6000, 3, 0.05, 2.5)
     found = load_study(path, changes(study, chosen))
     assert (found.model, found.limit, found.train_tokens, found.seeds, found.margin) == ("other: model, #1", None, 6000, (0, 1, 2), 0.05)
     assert list(found.arms) == ["base", "rag", "lora"]
+    assert found.costs == study.costs.model_copy(update={"machine_per_hour": 2.5})
     assert found.arms["rag"] == study.arms["rag"]  # the study's own settings, not the preset's
     assert found.arms["lora"].tuning == "lora"
     assert all("\n" not in line for line in changes(study, chosen))

@@ -123,7 +123,8 @@ def test_the_work_is_what_was_tried_so_often(context, monkeypatch):
     }
     assert work.seconds == pytest.approx(sum(times * seconds.expected for times, seconds in steps.values()))
     assert (work.peak_gib, work.cost) == (4.0, pytest.approx(work.seconds * 0.10 / 3600))
-    assert work.notes == ("The index was tried on 50 % of the documents.",)
+    assert work.notes[0] == "The index was tried on 50 % of the documents."
+    assert work.notes[1].startswith("An hour of the machine is taken to cost 0.10 EUR, which is a placeholder") and len(work.notes) == 2
 
 
 def test_the_probe_tries_the_real_parts_and_leaves_the_run_alone(tiny_study, tmp_path, monkeypatch):

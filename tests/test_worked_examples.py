@@ -8,8 +8,9 @@ from ragft import examples, ladder, scoring
 from ragft.answerlog import question_lines, record_at
 from ragft.errors import InputError
 from ragft.material import read_material
+from ragft.pages import environment
 from ragft.store import Run
-from ragft.types import Answer
+from ragft.types import Answer, Gold
 from tests.made_run import Plan, make_run
 
 
@@ -34,7 +35,7 @@ def test_one_question_read_alone_is_marked_as_when_all_are_read(run):
         found = examples.marks_of(m, scoring.frame_of(rows, [gold]), answers, gold)
         for seed in (0, 1, 2):
             seeds = {arm.name: seed if seed in arm.seeds else arm.seeds[0] for arm in m.arms}
-            expected = ladder.marks(m.frame, "match", seeds, m.golds)[gold.id]
+            expected = ladder.marks(m.told, "match", seeds, m.golds)[gold.id]
             assert {arm: found[arm, own] for arm, own in seeds.items()} == expected
 
 
@@ -44,6 +45,18 @@ def test_arms_that_were_shown_the_same_are_grouped(run):
     given = [examples.Given(arm.name, m.answers(arm)[gold.id], "right") for arm in m.arms]
     found = {tuple(group["arms"]): group["retrieves"] for group in examples.shown(given, gold)}
     assert found == {("base", "lora"): False, ("oracle", "rag", "rag+lora"): True}
+
+
+def test_a_whole_system_says_itself_what_it_read():
+    answer = Answer("q", "42", "ok", None, "How much?\n\nIt is 42.", None, 0, contexts=("It is 42.",))
+    (group,) = examples.shown([examples.Given("prod", answer, "right", 1.0, True)], Gold("q", ("42",), (), "", "", ""))
+    assert (group["system"], group["read"], group["passages"]) == (True, ("It is 42.",), [])
+    text = (
+        environment()
+        .get_template("example.html")
+        .render(x=examples.example("How much?", Gold("q", ("42",), (), "", "", ""), [examples.Given("prod", answer, "right", 1.0, True)]))
+    )
+    assert "What prod says to have read: 1 text" in text and "The exact prompt" not in text and "the question only" not in text
 
 
 def test_a_line_is_found_by_its_question_whatever_it_holds(tmp_path):

@@ -8,6 +8,8 @@ import streamlit as st
 
 from ragft.dashboard.looks import plain
 
+TAB = "tab"  # the open tab of a page: a key of the address, which Streamlit keeps itself
+
 
 def asked(key: str, possible: Callable[[str], bool]) -> str:
     """What the address says under that key; "" where it says nothing, or what is not possible."""

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from ragft.dashboard import arms, ask, compare, corpus, losses, newstudy, questions, review, verdict, whatif
-from ragft.dashboard.looks import plain, use_style
+from ragft.dashboard.looks import anchor, link, plain, say, use_style
 from ragft.dashboard.runs import CHOSEN, RUNS, finished
 from ragft.errors import RagftError
 from ragft.pages import TEMPLATES
@@ -49,10 +49,22 @@ def on_page(show: Callable[[], None], runs: Path) -> None:
     st.session_state[RUNS] = runs
     use_style()
     _choose()
+    _say_example(show)
     try:
         show()
     except RagftError as error:
         st.error(plain(error), icon=":material/error:")
+
+
+def _say_example(show: Callable[[], None]) -> None:
+    """That what is seen is not the reader's own."""
+    chosen = finished().get(st.session_state.get(CHOSEN, ""))
+    if chosen and chosen.example and show is not newstudy.show:
+        say(
+            "<b>This is the bundled example</b>, a made-up domain and a small model, not your documents. "
+            "To see your own: {}, or <code>ragft run STUDY --runs {}</code>.",
+            anchor("start a study", link("newstudy")), st.session_state[RUNS],
+        )  # fmt: skip
 
 
 def _page(show: Callable[[], None], title: str, path: str, icon: str) -> Page:

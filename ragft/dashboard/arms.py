@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ragft.dashboard import looks, runs
+from ragft.dashboard.address import TAB
 
 TABS = {
     "Arms": ("front_chart.html", "front.html", "arms.html"),
@@ -13,15 +14,12 @@ TABS = {
     "Which fine-tuning?": ("which_tuning.html",),
     "Training": ("training.html",),
 }
-KEY = "tab"  # in the address
 
 
 def show() -> None:
-    known = runs.known(runs.current())
+    known = runs.of_arms(runs.current())
     st.title("Arms")
-    names, asked = list(TABS), st.query_params.get(KEY)
-    tabs = st.tabs(names, default=asked if asked in names else None)
-    for tab, templates in zip(tabs, TABS.values(), strict=True):
+    for tab, templates in zip(st.tabs(list(TABS), key=TAB, bind="query-params"), TABS.values(), strict=True):
         with tab:
             for template in templates:
                 looks.section(template, {**known, "keys": ["cost", "wait", "memory"]})

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import streamlit as st
 
 from ragft.dashboard import looks, runs
+from ragft.dashboard.kept import kept
 from ragft.errors import RagftError
 from ragft.live import OWN, Asked, Live, Ready, open_live, release
 from ragft.numbers import seconds, size
@@ -31,7 +31,7 @@ class Shown:
 
 def show() -> None:
     run = runs.current()
-    live = _live(str(run.folder), runs.stamp(run))
+    live = _live(run)
     st.title("Ask")
     able = [one for one in live.ready if not one.why_not]
     _say_what_cannot(live, able)
@@ -47,9 +47,9 @@ def show() -> None:
     _answer(live, text, shown)
 
 
-@st.cache_resource(max_entries=2, show_spinner="Looking for the weights of this run …")
-def _live(folder: str, _stamp: int) -> Live:
-    return open_live(runs.material(Run(Path(folder))))
+@kept("Looking for the weights of this run …", entries=2)
+def _live(run: Run) -> Live:
+    return open_live(runs.material(run))
 
 
 def _say_what_cannot(live: Live, able: list[Ready]) -> None:

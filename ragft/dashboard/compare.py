@@ -11,6 +11,7 @@ import streamlit as st
 from ragft import abreast
 from ragft.comparison import Comparison
 from ragft.dashboard import address, looks, runs
+from ragft.dashboard.kept import kept, results_stamp, stamp
 from ragft.errors import RagftError
 from ragft.regression import Regression, compare_runs
 from ragft.store import Run, read_record
@@ -48,7 +49,7 @@ def _table(found: Mapping[str, runs.Listed]) -> None:
     lines, broken = [], []
     for name, one in found.items():
         try:
-            made = _summary(str(one.folder), (one.folder / "decision.json").stat().st_mtime_ns)
+            made = _summary(Run(one.folder))
         except (RagftError, OSError, KeyError, TypeError, StopIteration) as error:
             broken.append(f"{name}: {error}")
             continue
@@ -59,11 +60,12 @@ def _table(found: Mapping[str, runs.Listed]) -> None:
     st.dataframe(dict(zip(columns, zip(*lines, strict=True), strict=True)) if lines else {}, hide_index=True, height=min(HIGH, 40 + 36 * len(lines)))
     for why in broken:
         st.warning(f"A run cannot be read. {looks.plain(why)}")
+    runs.say_others()
 
 
-@st.cache_data(max_entries=1000, show_spinner=False)
-def _summary(folder: str, _changed: int) -> abreast.Summary:
-    return abreast.summary(Path(folder))
+@kept(entries=1000, by=results_stamp)
+def _summary(run: Run) -> abreast.Summary:
+    return abreast.summary(run.folder)
 
 
 def _others(first: str, names: Sequence[str]) -> list[str]:
@@ -117,7 +119,7 @@ def _paired(chosen: Mapping[str, Path]) -> None:
     usual = runs.material(baseline).decision.recommend
     arm = address.choice("Arm", "arm", sorted(both, key=lambda name: name != usual), str)
     try:
-        found = _regression(str(baseline.folder), runs.stamp(baseline), str(new.folder), runs.stamp(new), arm)
+        found = _regression(baseline, str(new.folder), stamp(new), arm)
     except RagftError as error:
         st.warning(f"Not paired: {looks.plain(error)}", icon=":material/block:")
         return
@@ -126,6 +128,6 @@ def _paired(chosen: Mapping[str, Path]) -> None:
     looks.section("regression.html", {"found": found, "sides": sides, "lost": lost})
 
 
-@st.cache_resource(max_entries=32, show_spinner="Pairing the answers of both runs …")
-def _regression(baseline: str, _before: int, new: str, _now: int, arm: str) -> Regression:
-    return compare_runs(Run(Path(baseline)), Run(Path(new)), arm)
+@kept("Pairing the answers of both runs …", entries=32)
+def _regression(baseline: Run, new: str, changed: int, arm: str) -> Regression:
+    return compare_runs(baseline, Run(Path(new)), arm)

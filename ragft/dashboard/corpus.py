@@ -11,6 +11,7 @@ import streamlit as st
 
 from ragft import corpus
 from ragft.dashboard import address, looks, runs
+from ragft.dashboard.kept import kept, stamp_of
 from ragft.diagnosis import marked
 from ragft.domain.splits import STRATA
 from ragft.gate import read_gate
@@ -35,7 +36,7 @@ def show() -> None:
     run = runs.current()
     st.title("Corpus and leakage")
     m = runs.material(run)
-    parts = st.tabs(["Documents", "Questions", "Leakage", "Made from", "Planned before"])
+    parts = st.tabs(["Documents", "Questions", "Leakage", "Made from", "Planned before"], key=address.TAB, bind="query-params")
     with parts[0]:
         _documents(m)
     with parts[1]:
@@ -52,7 +53,7 @@ def show() -> None:
 
 
 def _documents(m: Material) -> None:
-    held = _held(str(m.run.folder), runs.stamp(m.run))
+    held = _held(m.run)
     if not held.listed:
         st.info("No arm of this run retrieves and no question names a document, so the run does not say what its documents are.")
         return
@@ -77,21 +78,20 @@ def _documents(m: Material) -> None:
         st.caption("Choose a document to read it, with the evidence of the held-out questions marked.")
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the index …")
-def _held(folder: str, _stamp: int) -> Held:
-    run = Run(Path(folder))
+@kept("Reading the index …", entries=4)
+def _held(run: Run) -> Held:
     chunks = own_chunks(run)
     return Held(corpus.documents(chunks, runs.material(run).golds), chunks)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the documents …")
-def _corpus(domain: str, _run: str) -> dict[str, Document] | None:
+def _corpus(domain: str, changed: int) -> dict[str, Document] | None:
     return corpus.corpus_of(domain)
 
 
 def _document(m: Material, held: Held, key: str) -> None:
     chunks = [chunk for chunk in held.chunks if chunk.span.document == key]
-    found, evidence = _corpus(m.study.domain, m.run.folder.name), corpus.evidence_in(key, m.golds)
+    found, evidence = _corpus(m.study.domain, stamp_of(Path(m.study.domain, "corpus").rglob("*"))), corpus.evidence_in(key, m.golds)
     spans = [span for own in evidence.values() for span in own]
     document = found.get(key) if found else None
     if document and corpus.is_unchanged(document, chunks):
@@ -112,7 +112,7 @@ def _document(m: Material, held: Held, key: str) -> None:
 def _questions(m: Material) -> None:
     counts = m.manifest["data"]["questions"]
     asked = ", ".join(f"{number:,} {split}" for split, number in counts.items())
-    st.caption(f"{asked} questions. Below: the test questions, which the verdict rests on.")
+    st.caption(f"{looks.plain(asked)} questions. Below: the test questions, which the verdict rests on.")
     found = corpus.questions_table(m.golds)
     strata = [key for key in STRATA if any(key in row for row in found.values())]
     table = {"kind": [kind or "(none given)" for kind in found], **{key: [row.get(key, 0) for row in found.values()] for key in strata}}

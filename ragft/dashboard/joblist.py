@@ -15,7 +15,7 @@ from ragft.errors import RagftError
 from ragft.progressfile import Standing
 
 EVERY_SECONDS = 2
-SHOWN = 10  # the newest jobs; older ones stay in their folder
+SHOWN = 10  # the newest jobs; older ones that have ended stay in their folder
 SIGNS = {
     "running": ":material/progress_activity:",
     "finished": ":material/check_circle:",
@@ -33,14 +33,20 @@ def show() -> None:
     if not found:
         st.caption("Nothing yet. A study that is started here runs on when this page, or its server, is closed.")
         return
-    busy = any(jobs.state_of(job) == "running" for job in found[:SHOWN])
+    shown = _shown(found)
+    busy = any(jobs.state_of(job) == "running" for job in shown)
     st.fragment(_list, run_every=EVERY_SECONDS if busy else None)(busy)
-    if len(found) > SHOWN:
-        st.caption(f"{len(found) - SHOWN} older ones lie in {looks.plain(Path(found[0].folder).parent)}.")
+    if len(found) > len(shown):
+        st.caption(f"{len(found) - len(shown)} older ones lie in {looks.plain(Path(found[0].folder).parent)}.")
+
+
+def _shown(found: list[jobs.Job]) -> list[jobs.Job]:
+    """The newest, and whatever else is running."""
+    return [job for place, job in enumerate(found) if place < SHOWN or jobs.state_of(job) == "running"]
 
 
 def _list(busy: bool) -> None:
-    found = jobs.listed(st.session_state[RUNS])[0][:SHOWN]
+    found = _shown(jobs.listed(st.session_state[RUNS])[0])
     states = [jobs.state_of(job) for job in found]
     if busy and "running" not in states:
         st.rerun()  # the whole page: there is a run more to choose from, and nothing left to watch
@@ -51,7 +57,9 @@ def _list(busy: bool) -> None:
 
 def _one(job: jobs.Job, state: jobs.State) -> None:
     standing = jobs.standing_of(job)
-    st.markdown(f"{SIGNS[state]} **{looks.plain(Path(job.study).parent.name)}** · {state} · began {job.began[:16].replace('T', ' ')} UTC")
+    st.markdown(
+        f"{SIGNS[state]} **{looks.plain(Path(job.study).parent.name)}** · {state} · began {looks.plain(job.began[:16].replace('T', ' '))} UTC"
+    )
     if state == "running":
         st.progress(_share(standing), looks.plain(_words(standing)))
     if state == "failed":
@@ -63,6 +71,7 @@ def _one(job: jobs.Job, state: jobs.State) -> None:
     _buttons(job, state)
     with st.expander("What it says"):
         st.code(jobs.log_tail(job) or "Nothing yet.", language=None, wrap_lines=True)
+        st.caption(looks.plain(f"The last lines; all of them: {Path(job.folder, jobs.LOG)}"))
 
 
 def _buttons(job: jobs.Job, state: jobs.State) -> None:

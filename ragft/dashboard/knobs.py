@@ -46,6 +46,8 @@ LIMITS = {  # need -> label, and what a shown 1 is in the need's own unit
     "extraction_rate": ("% of training text continued word for word", 0.01),
     "membership_auc": ("Area under the curve of membership", 1.0),
 }
+SLIDING = ("p95_latency_seconds", "peak_memory_gib")  # of these, by sliders of their own
+AROUND = 10  # times the least and the most that was measured: where such a slider ends
 NATURES = {"citations": "It must be able to cite passages", "access_control": "What it knows must be kept from some readers"}
 KEY = "whatif"  # before every key in the session
 
@@ -92,12 +94,20 @@ class Panel:
 
     def slide(self, name: str, label: str, own: float, steps: Sequence[float], unit: str = "", hint: str | None = None) -> float:
         key = self.key(name, own, lambda value: min(steps) <= value <= max(steps))
-        if st.session_state[key] is None:  # "none" in the address, which only a number can be
+        if st.session_state[key] is None:  # "none" in the address, which only a limit can be
             st.session_state[key] = own
             self.wrong.append(name)
         options = sorted({*steps, own, st.session_state[key]})
         value = st.select_slider(label, options, key=key, format_func=lambda value: f"{value:,.10g}{unit}", help=hint)
         self.settle(name, label, own, value, lambda value: f"{value:,.10g}{unit}")
+        return value
+
+    def limit(self, name: str, label: str, own: float | None, steps: Sequence[float], hint: str) -> float | None:
+        """A limit that may be left out: the right end of its slider."""
+        key = self.key(name, own, lambda value: 0 <= value <= max(steps))
+        known = sorted({*steps, *(value for value in (own, st.session_state[key]) if value is not None)})
+        value = st.select_slider(label, [*known, None], key=key, format_func=_limit_words, help=hint)
+        self.settle(name, label, own, value, _limit_words)
         return value
 
     def number(self, name: str, label: str, own: float | None, most: float, hint: str) -> float | None:
@@ -111,6 +121,10 @@ class Panel:
         value = st.toggle(label, key=self.key(name, own, lambda value: True))
         self.settle(name, label, own, value, lambda value: "yes" if value else "no")
         return value
+
+
+def _limit_words(value: Value) -> str:
+    return "no limit" if value is None else f"{value:,.6g}"
 
 
 _WRONG = object()
@@ -198,26 +212,40 @@ def _price(panel: Panel, stated: Prices, name: str) -> float:
 def _needs(panel: Panel, decider: Decider) -> dict[str, float | bool]:
     """Those that were measured or are stated: what an arm may not exceed."""
     found: dict[str, float | bool] = {}
+    for name in SLIDING:
+        _limit(panel, decider, name, found)
     with st.expander("Needs"):
-        for name, (label, one) in LIMITS.items():
-            need, own = NEEDS[name], decider.study.needs.get(name)
-            measured = [(arm, value) for arm, facts in decider.facts.items() if (value := facts.value(name)) is not None]
-            if not isinstance(need, Limit) or (own is None and not measured):
-                continue
-            help_ = f"At most. Measured: {'; '.join(f'{arm} {need.show(value)}' for arm, value in measured) or NONE}"
-            value = panel.number(name, f"{label}, at most", None if own is None else round(own / one, 8), need.most / one, plain(help_))
-            if value is not None:
-                found[name] = round(value * one, 10)
+        for name in LIMITS:
+            if name not in SLIDING:
+                _limit(panel, decider, name, found)
         for name, label in NATURES.items():
             if panel.toggle(name, label, bool(decider.study.needs.get(name, False))) or name in decider.study.needs:
                 found[name] = bool(st.session_state[f"{KEY}:{panel.run}:{name}"])
     return {name: found[name] for name in [*decider.study.needs, *found] if name in found}
 
 
+def _limit(panel: Panel, decider: Decider, name: str, found: dict[str, float | bool]) -> None:
+    """One limit, where it was measured or is stated, noted in `found`."""
+    (label, one), need, own = LIMITS[name], NEEDS[name], decider.study.needs.get(name)
+    measured = {arm: value for arm, facts in decider.facts.items() if (value := facts.value(name)) is not None}
+    if not isinstance(need, Limit) or (own is None and not measured):
+        return
+    hint = plain(f"At most. Measured: {'; '.join(f'{arm} {need.show(value)}' for arm, value in measured.items()) or NONE}")
+    stated, label = None if own is None else round(own / one, 8), f"{label}, at most"
+    if name in SLIDING and measured:
+        low, high = min(measured.values()) / one / AROUND, max(measured.values()) / one * AROUND
+        value = panel.limit(name, label, stated, [step for step in STEPS if low <= step <= high], hint)
+    else:
+        value = panel.number(name, label, stated, need.most / one, hint)
+    if value is not None:
+        found[name] = round(value * one, 10)
+
+
 def _mix(panel: Panel, decider: Decider) -> dict[str, float] | None:
     """Parts of the kinds of question, of which only the proportion counts; None: as they were asked."""
     counts = {row.value: row.n for row in decider.found.slices if row.slice == "stratum"}
     if len(counts) < 2:
+        st.caption("The questions asked are all of one kind, so they cannot be weighed anew.")
         return None
     total, own, parts = sum(counts.values()), dict[str, float](), dict[str, float]()
     with st.expander("Kinds of question"):

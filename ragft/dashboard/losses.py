@@ -13,7 +13,7 @@ OF_A_SLICE = {"stratum": {}, "kind": {}, "retrieval": {"found": "hit", "missed":
 
 def show() -> None:
     run = runs.current()
-    known = runs.known(run)
+    known = runs.of_losses(run)
     st.title("Where points are lost")
     reference = known["c"].reference
     shown = [
@@ -28,9 +28,10 @@ def show() -> None:
 
 
 def _links(run: Run, known: runs.Known) -> dict[tuple[str, str], str]:
-    """(slice, value) -> the address of its questions."""
+    """(slice, value) -> the address of its questions. What search found is the reference's."""
+    reference = known["c"].reference
     return {
-        (name, value): _questions(run, **{name: OF_A_SLICE[name].get(value, value)})
+        (name, value): _questions(run, **{name: OF_A_SLICE[name].get(value, value)}, **({"arm": reference} if name == "retrieval" else {}))
         for name, values in known["slices"].items()
         if name in OF_A_SLICE
         for value in values

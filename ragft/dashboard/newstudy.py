@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ragft import jobs, uploads
+from ragft import jobs, plugged, uploads
 from ragft.choices import Choices, changes, known_arms
 from ragft.dashboard import joblist, looks, sources
 from ragft.dashboard.runs import RUNS
@@ -18,7 +18,8 @@ from ragft.plan import Plan
 from ragft.plantext import plan_text
 from ragft.settings import Study, load_study
 
-STUDY, PLANS = "study", "ragft_plans"  # a key of the address; one of the session
+STUDY = "study"  # a key of the address
+PLANS, TRUSTED = "ragft_plans", "ragft_trusted"  # keys of the session; the second: studies whose plugins the reader wants run
 OTHER = "another one …"
 
 
@@ -35,6 +36,7 @@ def show() -> None:
 def _choose() -> None:
     made = sources.show(uploads.studies_folder(st.session_state[RUNS]))
     if made is not None:
+        st.session_state.setdefault(TRUSTED, set()).add(made.resolve())  # opened by hand, not by a link
         st.query_params[STUDY] = str(made.resolve())
         st.rerun()
 
@@ -47,11 +49,29 @@ def _study(path: Path) -> None:
             del st.query_params[STUDY]
             st.rerun()
     try:
+        if not _is_trusted(path):
+            return
         study = load_study(path)
         if sources.checked(study):
             _settle(path, study)
     except RagftError as error:
         st.error(looks.plain(error), icon=":material/error:")
+
+
+def _is_trusted(path: Path) -> bool:
+    """Whether its plugins may be run: a link alone, which anybody can write, is not enough."""
+    trusted: set[Path] = st.session_state.setdefault(TRUSTED, set())
+    if path.resolve() in trusted or not path.is_file() or not (named := plugged.named_in(path)):
+        return True
+    st.warning(
+        f"This study brings Python files of its own, which are run when it is opened: {looks.plain(', '.join(named))}. "
+        "Open it only if you know where it comes from.",
+        icon=":material/gpp_maybe:",
+    )
+    if not st.button("Open it, and run them", icon=":material/file_open:"):
+        return False
+    trusted.add(path.resolve())
+    return True
 
 
 def _settle(path: Path, study: Study) -> None:
@@ -127,7 +147,14 @@ def _choices(study: Study) -> Choices:
             step=0.5,
             help="The gain over the reference that is worth a change.",
         )
-    return Choices(model, tuple(chosen), int(limit), int(tokens), int(seeds), round(points / 100, 6))
+        hour = st.number_input(
+            looks.plain(f"An hour of the machine, {study.costs.currency}"),
+            min_value=0.0,
+            value=study.costs.machine_per_hour,
+            step=0.01,
+            help="What the plan's price and the run's costs count with. State your own: ragft's default is a placeholder.",
+        )
+    return Choices(model, tuple(chosen), int(limit), int(tokens), int(seeds), round(points / 100, 6), round(hour, 6))
 
 
 def _model(study: Study) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from ragft import registry, scoring
 from ragft.answerlog import question_lines, record_at
 from ragft.dashboard import address, looks, runs
+from ragft.dashboard.kept import kept
 from ragft.domain.splits import STRATA
 from ragft.examples import Given, example, marks_of
 from ragft.numbers import NONE
@@ -42,7 +44,7 @@ def show() -> None:
     m = runs.material(run)
     seeds = sorted({seed for arm in m.arms for seed in arm.seeds})
     sieve, seed = _sieve(run, seeds)
-    asked = _asked(str(run.folder), runs.stamp(run), seed)
+    asked = _asked(run, seed)
     found = sift(asked.board, sieve)
     metric = looks.plain(m.comparison.metric)
     st.caption(f"{len(found):,} of {len(asked.golds):,} questions. Marks are by {metric}, of each arm's {_seed_words(seed)}.")
@@ -60,7 +62,7 @@ def show() -> None:
 
 def _sieve(run: Run, seeds: list[int]) -> tuple[Sieve, str]:
     m = runs.material(run)
-    strata, kinds = _facts(str(run.folder), runs.stamp(run))
+    strata, kinds = _facts(run)
     words = address.text("Search", "q", "words of the question, an answer, a document or an id")
     columns = st.columns(3)
     with columns[0]:
@@ -75,15 +77,15 @@ def _sieve(run: Run, seeds: list[int]) -> tuple[Sieve, str]:
     return Sieve(words, stratum, kind, arm, mark, retrieval), seed
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _facts(folder: str, _stamp: int) -> tuple[list[str], list[str]]:
-    golds = runs.material(Run(Path(folder))).golds
+@kept()
+def _facts(run: Run) -> tuple[list[str], list[str]]:
+    golds = runs.material(run).golds
     return [key for key in STRATA if key in {gold.stratum for gold in golds}], sorted({gold.kind for gold in golds if gold.kind})
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading the scores of every question …")
-def _asked(folder: str, _stamp: int, seed: str) -> Asked:
-    m = runs.material(Run(Path(folder)))
+@kept("Reading the scores of every question …")
+def _asked(run: Run, seed: str) -> Asked:
+    m = runs.material(run)
     places = [(arm.name, int(seed) if seed != FIRST and int(seed) in arm.seeds else arm.seeds[0]) for arm in m.arms]
     frame = scoring.scores_frame(m.run, places, {"outcome", m.comparison.metric, "recall@k"})
     return Asked(board(frame, m.comparison.metric, m.golds, m.questions), frame, {gold.id: gold for gold in m.golds})
@@ -97,9 +99,8 @@ def _chosen(found: list[str], asked: Asked) -> str:
     """The question that is shown: as the address or the table says, else the first that is found."""
     if st.session_state.get(QUESTION) not in asked.golds:
         st.session_state[QUESTION] = address.asked(QUESTION, lambda key: key in asked.golds)
-    chosen = str(st.session_state[QUESTION] or next(iter(found), ""))
-    address.say(QUESTION, chosen)
-    return chosen
+    address.say(QUESTION, st.session_state[QUESTION])  # the first one is not put there: after another search it would not be the first
+    return str(st.session_state[QUESTION] or next(iter(found), ""))
 
 
 def _table(found: list[str], asked: Asked, chosen: str) -> None:
@@ -135,12 +136,13 @@ def _one(run: Run, key: str, asked: Asked, found: list[str]) -> None:
     marks = marks_of(m, frame, answers, gold)
     several = {arm.name for arm in m.arms if len(arm.seeds) > 1}
     labels = {place: f"{place[0]} (seed {place[1]})" if place[0] in several else place[0] for place in answers}
-    given = [Given(labels[place], answer, marks[place]) for place, answer in answers.items()]
+    scored, systems = {place: row[m.comparison.metric] for place, row in scores.items()}, {arm.name for arm in m.arms if arm.system}
+    given = [Given(labels[place], answer, marks[place], scored.get(place), place[0] in systems) for place, answer in answers.items()]
     looks.section("example.html", {"x": example(m.questions[key], gold, given)})
-    with st.expander("All scores of these answers, and what they took"):
+    with st.expander("All scores of these answers, by every metric"):
         _scores(frame, labels)
     with st.expander("A link to this question"):
-        st.code(_link(), language=None, wrap_lines=True)
+        st.code(_link(key), language=None, wrap_lines=True)
 
 
 def _steps(key: str, found: list[str]) -> None:
@@ -158,13 +160,12 @@ def _steps(key: str, found: list[str]) -> None:
 
 def _read(run: Run, key: str, name: str, kind: type[T]) -> dict[tuple[str, int], T]:
     """The question's line of every arm and seed, each found by its place in the file."""
-    places = _places(str(run.folder), runs.stamp(run), name)
+    places = _places(run, name)
     return {place: record_at(kind, path, lines[key]) for place, (path, lines) in places.items() if key in lines}
 
 
-@st.cache_resource(max_entries=8, show_spinner="Finding the answers …")
-def _places(folder: str, _stamp: int, name: str) -> dict[tuple[str, int], tuple[Path, dict[str, tuple[int, int]]]]:
-    run = Run(Path(folder))
+@kept("Finding the answers …")
+def _places(run: Run, name: str) -> dict[tuple[str, int], tuple[Path, dict[str, tuple[int, int]]]]:
     paths = {place: run.seed_folder(*place) / name for place in scoring.finished(run)}
     return {place: (path, question_lines(path)) for place, path in paths.items()}
 
@@ -183,7 +184,5 @@ def _scores(frame: pd.DataFrame, labels: dict[tuple[str, int], str]) -> None:
     st.dataframe(table, column_config={"what it is": st.column_config.TextColumn(width="medium")})
 
 
-def _link() -> str:
-    from urllib.parse import urlencode
-
-    return f"{(st.context.url or '').split('?')[0]}?{urlencode(st.query_params.to_dict())}"
+def _link(key: str) -> str:
+    return f"{(st.context.url or '').split('?')[0]}?{urlencode({**st.query_params.to_dict(), QUESTION: key})}"

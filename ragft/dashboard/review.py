@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import streamlit as st
 
-from ragft.dashboard import looks, runs
+from ragft.dashboard import address, looks, runs
+from ragft.dashboard.kept import answers_stamp, kept
 from ragft.decide import Decision
 from ragft.review import FILE, OK, VERDICTS, Review, read_review, review_sentences
 from ragft.reviewsheet import BOTH, DISPUTED, SAMPLE, Row, review_of, review_rows, store_review
@@ -22,8 +22,8 @@ WHY = {
     DISPUTED: "all arms have it wrong",
     BOTH: "drawn at random, and all arms have it wrong",
 }
+ID = "id"  # of the question, in the address
 SIZES, USUAL = (20, 40, 60, 100, 200), 60
-SHEET = ("gold.jsonl", "questions.jsonl", "study.yaml", "manifest.json")  # what the rows to judge rest on; verdicts change none of it
 PLACE, PENDING, UNDO, CHANGED = "review_place", "review_pending", "review_undo", "review_changed"
 
 
@@ -61,17 +61,13 @@ def show() -> None:
 def _desk(run: Run) -> Desk:
     review = read_review(run)
     number = review.sampled if review else int(st.session_state.get("review_size", USUAL))
-    rows = _rows(str(run.folder), _sheet_stamp(run), min(number, len(runs.material(run).golds)))
+    rows = _rows(run, min(number, len(runs.material(run).golds)))
     return Desk(run, rows, review, {row.question: (row.verdict, row.note) for row in review.rows} if review else {})
 
 
-def _sheet_stamp(run: Run) -> int:
-    return max((path.stat().st_mtime_ns for name in SHEET if (path := run.folder / name).is_file()), default=0)
-
-
-@st.cache_resource(max_entries=4, show_spinner="Drawing the sample, and finding what every arm has wrong …")
-def _rows(folder: str, _stamp: int, number: int) -> Sequence[Row]:
-    return review_rows(Run(Path(folder)), number)
+@kept("Drawing the sample, and finding what every arm has wrong …", entries=4, by=answers_stamp)
+def _rows(run: Run, number: int) -> Sequence[Row]:
+    return review_rows(run, number)
 
 
 # ── progress ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -97,7 +93,8 @@ def _progress(desk: Desk) -> None:
 def _one(desk: Desk) -> None:
     keys = [row.gold.id for row in desk.rows]
     if st.session_state.get(PLACE) not in keys:
-        st.session_state[PLACE] = _next_open(desk, "") or keys[0]
+        st.session_state[PLACE] = address.asked(ID, lambda key: key in keys) or _next_open(desk, "") or keys[0]
+    address.say(ID, st.session_state[PLACE])
     row = desk.rows[keys.index(st.session_state[PLACE])]
     _steps(keys, row.gold.id)
     looks.section("reviewed.html", {"row": row, "why": WHY[row.why], "answers": sorted(row.answers.items(), key=lambda item: -len(item[1]))})

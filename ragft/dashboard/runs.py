@@ -9,18 +9,17 @@ from typing import Any
 
 import streamlit as st
 
-from ragft import guidepage, ladder, ladderpage, views
+from ragft import guidepage, ladder, ladderpage, report, views
+from ragft.dashboard.kept import kept
 from ragft.dashboard.looks import plain
 from ragft.guide import make_guide
 from ragft.material import Material, read_material
-from ragft.report import what_is_known
 from ragft.store import Run
 from ragft.study import Decider
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "example"  # in a checkout
 RUNS, CHOSEN = "ragft_runs", "run"  # keys of the session; the second also stands in the address
 Known = Mapping[str, Any]  # what the templates of the report know of a run
-STAMPED = ("decision.json", "comparison.json", "study.yaml", "review.json", "judged.json", "drill.json", "risks.json", "guide.json")
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ class Listed:
 
     @property
     def label(self) -> str:
-        """ "2026-01-31-manuals-1f2e3d4c5b6a · adopt-both"."""
-        return f"{self.name} · {self.verdict or self.status}{' · bundled example' if self.example else ''}"
+        """ "adopt-both · 2026-01-31-manuals-1f2e3d4c5b6a"."""
+        return f"{'example · ' if self.example else ''}{self.verdict or self.status} · {self.name}"
 
 
 def listed(folder: Path | None = None) -> dict[str, Listed]:
@@ -75,6 +74,17 @@ def finished() -> dict[str, Listed]:
     return {name: one for name, one in listed().items() if one.status == "finished"}
 
 
+def say_others() -> None:
+    """The runs that came to no verdict, with what became of them: they are on no page."""
+    others = [one for one in listed().values() if one.status != "finished"]
+    if not others:
+        return
+    ways = {"broken": "a file of it cannot be read", "stopped": "the same command goes on with it"}
+    lines = [f"{plain(one.name)}: {one.status}{f' ({ways[one.status]})' if one.status in ways else ''}" for one in others]
+    with st.expander(f"{len(others)} run{'s' if len(others) != 1 else ''} without a verdict", icon=":material/pending:"):
+        st.markdown("\n".join(f"- {line}" for line in lines))
+
+
 def current() -> Run:
     """The chosen run. Where there is none the page says so and ends here."""
     name, found = st.session_state.get(CHOSEN), finished()
@@ -82,6 +92,7 @@ def current() -> Run:
         where = plain(st.session_state[RUNS])
         way = f"Start one on the page “New study”, or with: ragft run STUDY --runs {where}"
         st.info(f"No finished run in {where} yet. {way}", icon=":material/inbox:")
+        say_others()
         st.stop()
     return Run(found[name].folder if name in found else next(iter(found.values())).folder)
 
@@ -91,30 +102,24 @@ def is_example(run: Run) -> bool:
     return run.folder.resolve().parent == EXAMPLES
 
 
-def stamp(run: Run) -> int:
-    """Changes when anything that is shown of the run may have changed."""
-    return max((path.stat().st_mtime_ns for name in STAMPED if (path := run.folder / name).is_file()), default=0)
-
-
+@kept()
 def material(run: Run) -> Material:
     """Raises MissingError where the run has not come to a verdict."""
-    return _material(str(run.folder), stamp(run))
+    return read_material(run)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _material(folder: str, _stamp: int) -> Material:
-    return read_material(Run(Path(folder)))
+@kept("Reading the scores of this run …")
+def of_arms(run: Run) -> Known:
+    """What the templates of the report know of the arms."""
+    m = read_material(run)  # not the one that is kept: every score that it reads would stay in memory with it
+    return {**report.of_arms(m), "which": guidepage.view(guide) if (guide := make_guide(m)) else None}
 
 
-def known(run: Run) -> Known:
-    """What the templates of the report know of the run."""
-    return _known(str(run.folder), stamp(run))
-
-
-@st.cache_resource(max_entries=8, show_spinner="Reading every answer of this run …")
-def _known(folder: str, stamp: int) -> Known:
-    m = _material(folder, stamp)
-    return {**what_is_known(m), "which": guidepage.view(guide) if (guide := make_guide(m)) else None}
+@kept("Reading the scores of this run …")
+def of_losses(run: Run) -> Known:
+    """What the templates of the report know of where points are lost."""
+    m = read_material(run)
+    return report.of_losses(m, ladderpage.losses_of(m))
 
 
 def form(run: Run) -> str:
@@ -123,11 +128,7 @@ def form(run: Run) -> str:
     return ladder.form_words(lost) if lost else ""
 
 
+@kept()
 def decider(run: Run) -> Decider:
     """The run as it can be decided again, as fast as a slider moves."""
-    return _decider(str(run.folder), stamp(run))
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _decider(folder: str, _stamp: int) -> Decider:
-    return Decider.of(Run(Path(folder)))
+    return Decider.of(run)

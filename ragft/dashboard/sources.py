@@ -10,6 +10,7 @@ import streamlit as st
 from ragft.asking.study import make_study
 from ragft.audit import Finding
 from ragft.dashboard import looks
+from ragft.dashboard.kept import stamp_of
 from ragft.domain import load_domain
 from ragft.domain.readers import LOADERS, MAX_FILE_BYTES
 from ragft.domain.scaffold import KINDS, init_study
@@ -117,7 +118,7 @@ def checked(study: Study) -> bool:
     if made := st.session_state.pop(MADE, None):
         said = "; ".join(f"{number:,} {what}" for what, number in made.items())
         st.success(looks.plain(f"Made from the documents: {said}. Read some of {folder / 'questions.jsonl'} before you trust them."))
-    findings, leaks = _findings(str(folder), _stamp(folder))
+    findings, leaks = _findings(str(folder), stamp_of(path for path in folder.rglob("*") if path.is_file()))
     wrong = [finding for finding in findings if not finding.ok]
     if wrong:
         st.warning(f"{len(wrong)} of {len(findings)} checks failed; a run is possible all the same.", icon=":material/warning:")
@@ -146,11 +147,6 @@ def _no_questions(folder: Path) -> None:
     st.caption(looks.plain(f"Or write {folder / 'questions.jsonl'}; questions.example.jsonl beside it shows how."))
 
 
-def _stamp(folder: Path) -> int:
-    """Changes when a file of the study does."""
-    return hash(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file())))
-
-
 @st.cache_data(max_entries=8, show_spinner="Reading the documents, checking the questions …")
-def _findings(folder: str, _stamped: int) -> tuple[list[Finding], str]:
+def _findings(folder: str, changed: int) -> tuple[list[Finding], str]:
     return check_domain(Path(folder), None), gate_text(look(load_domain(folder), None))

@@ -12,6 +12,7 @@ import yaml
 
 from ragft.costpage import break_even_view, front_view, metered
 from ragft.dashboard import knobs, looks, runs
+from ragft.dashboard.address import TAB
 from ragft.dashboard.knobs import Dials
 from ragft.errors import RagftError
 from ragft.frontier import places
@@ -46,7 +47,7 @@ def _board(run: Run) -> None:
     with right:
         looks.section("front_chart.html", {**known, "keys": ["cost"]})
         looks.section("breakeven_chart.html", known)
-    for tab, templates in zip(st.tabs(list(TABS)), TABS.values(), strict=True):
+    for tab, templates in zip(st.tabs(list(TABS), key=TAB, bind="query-params"), TABS.values(), strict=True):
         with tab:
             for template in templates:
                 looks.section(template, {**known, "keys": ["wait"]})

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.dashboard.browser import CHROMIUM, NARROW, WIDE, Sheet, serving
-from tests.made_run import EVIL, Plan, make_run
+from tests.made_run import DEFAULT, EVIL, Plan, make_run
 
 RUNS = {
     "2026-01-29-plain": Plan(),
-    "2026-01-30-hostile": Plan(text=EVIL, measured=True),
+    "2026-01-30-hostile": Plan(text=EVIL, measured=True, arms={**DEFAULT, f"z{EVIL}": {"tuning": "lora"}}),
     "2026-01-31-measured": Plan(measured=True, documents=20, needs={"false_answer_rate": 0.9}),
 }
 
@@ -54,6 +54,6 @@ def sheet(browser, served):
 
 @pytest.fixture
 def narrow(browser, served):
-    """A page as wide as a phone."""
-    with browser.new_context(viewport=NARROW) as context:
+    """A page as wide as a phone, in the dark."""
+    with browser.new_context(viewport=NARROW, color_scheme="dark") as context:
         yield Sheet(context.new_page(), served)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,25 @@ def test_bundled_example(tmp_path):
     assert not found.exception
     assert found.sidebar.selectbox[0].value.endswith("29ec2a3e3596")
     assert "verdict: adopt-both" in html(found)
+    assert "This is the bundled example" in html(found) and "start a study" in html(found)
+
+
+def test_a_run_of_ones_own_is_no_example(runs):
+    assert "bundled example" not in html(opened(runs))
+
+
+def test_runs_without_a_verdict_are_said(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr("ragft.dashboard.runs.EXAMPLES", tmp_path / "none")
+    for name in ("2026-01-28-broken", "2026-01-29-stopped"):
+        shutil.copytree(runs / "2026-01-30-old", tmp_path / name)
+    (tmp_path / "2026-01-28-broken" / "decision.json").write_text("{")
+    manifest = tmp_path / "2026-01-29-stopped" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"finished"', '"running"', 1))
+    found = opened(tmp_path)
+    assert "No finished run in" in found.info[0].value
+    assert found.expander[0].label == "2 runs without a verdict"
+    said = found.expander[0].markdown[0].value.replace("\\", "")
+    assert "2026-01-28-broken: broken (a file of it cannot be read)" in said
+    assert "2026-01-29-stopped: stopped (the same command goes on with it)" in said
+    shutil.copytree(runs / "2026-01-30-old", tmp_path / "2026-01-30-old")
+    assert opened(tmp_path, "compare").expander[0].label == "2 runs without a verdict"

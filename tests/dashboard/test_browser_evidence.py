@@ -96,9 +96,43 @@ def test_labels_are_judged_with_two_keys(own):
     assert sheet.faults() == []
 
 
-def test_two_runs_are_chosen_and_a_lost_question_is_followed(sheet):
+def test_runs_that_asked_in_other_words_are_not_paired(sheet):
     page = sheet.open("compare", run="2026-01-29-plain", **{"with": "2026-01-30-hostile"})
-    page.get_by_text("Not paired").wait_for()  # the hostile run asks in other words
+    page.get_by_text("Not paired").wait_for()
+    assert sheet.faults() == []
+
+
+@pytest.fixture
+def better_and_worse(browser, tmp_path):
+    """A page over two runs of the same questions, of which the second has fewer right."""
+    for name, right in (("2026-01-30-better", 7), ("2026-01-31-worse", 4)):
+        finish(make_run(tmp_path / "runs" / name, Plan(skill={"rag+lora": right})).folder)
+    with serving(tmp_path / "runs") as address, browser.new_context(viewport=WIDE) as context:
+        yield Sheet(context.new_page(), address)
+
+
+def test_two_runs_are_chosen_and_a_lost_question_is_followed(better_and_worse):
+    page = better_and_worse.open("compare", run="2026-01-30-better")
+    page.get_by_role("combobox", name="Set beside it").click()
+    page.get_by_role("option", name="2026-01-31-worse").click()
+    page.wait_for_url("**with=2026-01-31-worse*")
+    better_and_worse.settle()
+    page.get_by_text("questions that lost most").click()
+    lost = page.locator('a[href*="questions?run=2026-01-31-worse"]').first
+    words = lost.inner_text()
+    lost.click()
+    page.wait_for_url("**/questions?*")
+    better_and_worse.settle()
+    assert page.get_by_role("heading", name=words).count() == 1
+    assert asked(page)["arm"] == ["rag+lora"] and better_and_worse.faults() == []
+
+
+def test_a_row_of_the_table_is_chosen(sheet):
+    page = sheet.open("questions", run=RUN)
+    page.get_by_test_id("stDataFrame").locator("canvas").first.click(position={"x": 15, "y": 35 + 35 * 2 + 17})  # the third row's box
+    page.wait_for_url("**id=q02*")
+    sheet.settle()
+    assert page.get_by_role("heading", name="What is value q02?").count() == 1
     assert sheet.faults() == []
 
 

@@ -1,7 +1,9 @@
-"""A new study in a real browser: documents are uploaded; a tiny study is started, stopped, gone on with, watched to its verdict, and asked."""
+"""A new study in a real browser: documents are uploaded; a tiny study is started, stopped, gone on with, left, found again at its verdict, and asked."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,14 +18,21 @@ PATIENCE_MS = 180_000
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, tiny_model) -> Path:
-    """A folder with a tiny study in works/, and nothing run yet."""
+    """A folder with a tiny study in works/, and nothing run yet; talking/ is one of longer answers."""
     folder = tmp_path_factory.mktemp("new")
-    study = Study(
-        domain=".", model=str(tiny_model), embedder=None, arms=["base", "rag", "lora"], seeds=(0,), chunk_tokens=32, context_tokens=96, k=2,
-        max_new_tokens=6, batch_size=4, train_tokens=1500, train_batch_size=4,
-    )  # fmt: skip
-    save_study(study, write_domain(folder / "works") / "study.yaml")
+    for name, arms, tokens in (("works", ["base", "rag", "lora"], 6), ("talking", ["base", "rag"], 300)):
+        study = Study(
+            domain=".", model=str(tiny_model), embedder=None, arms=arms, seeds=(0,), chunk_tokens=32, context_tokens=96, k=2,
+            max_new_tokens=tokens, batch_size=4, train_tokens=1500, train_batch_size=4,
+        )  # fmt: skip
+        save_study(study, write_domain(folder / name) / "study.yaml")
     return folder
+
+
+def run(place: Path, name: str) -> None:
+    """Bring the study to its verdict, if no test did."""
+    if not list((place / "runs").glob(f"*-{name}-*/decision.json")):
+        subprocess.run([sys.executable, "-m", "ragft", "run", str(place / name), "--runs", str(place / "runs")], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +73,8 @@ def test_a_study_is_started_stopped_gone_on_with_and_comes_to_its_verdict(fresh,
     page.get_by_text("What was finished is kept").wait_for(timeout=PATIENCE_MS)
     page.get_by_role("button", name="Go on").click()
     page.get_by_role("progressbar").wait_for()
+    page.goto("about:blank")  # it goes on without the page
+    fresh.open("newstudy")
     link = page.get_by_role("link", name="Look at its verdict")
     link.wait_for(timeout=PATIENCE_MS)
     fresh.settle()
@@ -74,12 +85,12 @@ def test_a_study_is_started_stopped_gone_on_with_and_comes_to_its_verdict(fresh,
     page.wait_for_url("**/?run=*")
     fresh.settle()
     assert "verdict:" in page.inner_text('[data-testid="stMain"]').lower()
-    assert len(list((place / "runs").glob("*/decision.json"))) == 1
+    assert len(list((place / "runs").glob("*-works-*/decision.json"))) == 1
 
 
-def test_its_arms_are_asked(fresh, browser, address):
-    """After the test above: there is a finished run."""
-    page = fresh.open("ask", ask="How heavy is the Kova 30?", arms="rag,lora")
+def test_its_arms_are_asked(fresh, browser, address, place):
+    run(place, "works")
+    page = fresh.open("ask", run=next((place / "runs").glob("*-works-*/decision.json")).parent.name, ask="How heavy is the Kova 30?", arms="rag,lora")
     page.get_by_role("button", name="Ask", exact=True).click()
     page.get_by_text("ready after").nth(1).wait_for(timeout=PATIENCE_MS)
     fresh.settle()
@@ -92,3 +103,16 @@ def test_its_arms_are_asked(fresh, browser, address):
         for path in ("ask", "newstudy"):
             narrow.open(path)
             assert narrow.faults() == []
+
+
+def test_an_answer_is_seen_as_it_grows_and_can_be_stopped(fresh, place):
+    run(place, "talking")
+    folder = next((place / "runs").glob("*-talking-*/decision.json")).parent
+    page = fresh.open("ask", run=folder.name, ask="How heavy is the Kova 30?", arms="base,rag")
+    page.get_by_role("button", name="Ask", exact=True).click()
+    page.get_by_text("▍").first.wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text("(stopped)").first.wait_for()
+    fresh.settle()
+    assert page.get_by_text("ready after").count() < 2 and page.get_by_text("▍").count() == 0
+    assert fresh.faults() == []

@@ -1,18 +1,24 @@
-"""Every page in a real browser: it opens without a fault, wide and narrow, over a plain run and over one full of hostile text."""
+"""Every page in a real browser: it opens without a fault, wide and light, narrow and dark, over the bundled example and over a run full of hostile text."""
 
 from __future__ import annotations
 
 import pytest
 
 from ragft.dashboard.app import PAGES
+from ragft.dashboard.runs import EXAMPLES
 
+EXAMPLE = next(EXAMPLES.glob("*/manifest.json")).parent.name
 EVERY = [(path, title) for part in PAGES.values() for _, title, path, _ in part]
+
+DARKNESS = """() => getComputedStyle(document.querySelector('[data-testid="stApp"]')).backgroundColor.match(/\\d+/g).slice(0, 3)
+    .reduce((sum, part) => sum + Number(part), 0) / 3"""
 
 
 @pytest.mark.parametrize(("path", "title"), EVERY, ids=[title for _, title in EVERY])
-def test_page_opens_wide(sheet, path, title):
-    page = sheet.open(path, run="2026-01-31-measured")
+def test_page_opens_wide_on_the_bundled_example(sheet, path, title):
+    page = sheet.open(path, run=EXAMPLE)
     assert page.title().startswith(title)
+    assert f"run={EXAMPLE}" in page.url
     assert sheet.faults() == []
 
 
@@ -20,6 +26,7 @@ def test_page_opens_wide(sheet, path, title):
 def test_page_opens_narrow_and_hostile(narrow, path, title):
     page = narrow.open(path, run="2026-01-30-hostile")
     assert page.title().startswith(title)
+    assert page.evaluate(DARKNESS) < 100, "the page is not dark"
     assert narrow.faults() == []
     assert page.locator("script:has-text('alert(2)'), img[src='x']").count() == 0
 

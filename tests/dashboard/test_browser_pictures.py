@@ -7,6 +7,7 @@ Without --pictures they are drawn into a temporary folder.
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,10 @@ PICTURES = {  # file name -> page, its height in pixels, what stands in the addr
 
 
 @pytest.fixture(scope="module")
-def example(tmp_path_factory):
-    """The address of a dashboard over an empty folder, which shows the bundled example."""
-    folder = tmp_path_factory.mktemp("example") / "runs"
-    folder.mkdir()
+def example():
+    """The address of a dashboard over an empty folder, which shows the bundled example. The folder's name is seen on a picture."""
+    folder = Path(tempfile.gettempdir(), "ragft", "runs")
+    folder.mkdir(parents=True, exist_ok=True)
     with serving(folder) as address:
         yield address
 

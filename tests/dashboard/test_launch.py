@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_config_of_a_checkout_says_the_same():
-    stated = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    stated = tomllib.loads((ROOT / "apps" / ".streamlit" / "config.toml").read_text())
     flat = {}
     for section, values in stated.items():
         for key, value in values.items():

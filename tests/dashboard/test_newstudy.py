@@ -61,6 +61,27 @@ def test_nothing_chosen(tmp_path):
     assert "a study's name has letters" in found.error[0].value
 
 
+def test_a_link_runs_no_plugin_of_its_study(tmp_path, study):
+    (study.parent / "mine.py").write_text(f"from pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\n")
+    study.write_text(study.read_text().replace("plugins: []", "plugins: [mine.py]"))
+    assert "mine.py" in study.read_text()
+    found = opened(tmp_path / "runs", "newstudy", study=str(study))
+    assert "Python files of its own" in found.warning[0].value and "mine.py" in found.warning[0].value
+    assert not found.exception and not (tmp_path / "ran").exists()
+    button(found, "Open it, and run them").click().run()
+    assert not found.exception and (tmp_path / "ran").exists()
+    assert any(one.value == "Settings" for one in found.header)
+
+
+def test_a_study_opened_by_hand_is_trusted(tmp_path, study):
+    (study.parent / "mine.py").write_text(f"from pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\n")
+    study.write_text(study.read_text().replace("plugins: []", "plugins: [mine.py]"))
+    found = opened(tmp_path / "runs", "newstudy")
+    widget(found.text_input, "Its study.yaml, or the folder that it is in").set_value(str(study))
+    button(found, "Open it").click().run()
+    assert not found.exception and (tmp_path / "ran").exists()
+
+
 def test_a_folder_of_documents_whose_questions_are_made(tmp_path):
     (tmp_path / "docs").mkdir()
     for part in range(4):

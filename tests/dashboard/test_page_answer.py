@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
@@ -91,10 +92,30 @@ def test_slices_lead_to_their_questions(runs):
     found = links(made)
     assert found["what search missed"] == f"./questions?run={NAME}&arm=rag&retrieval=miss"
     assert found["trained-fact"] == f"./questions?run={NAME}&stratum=trained-fact"
-    assert found["missed"] == f"./questions?run={NAME}&retrieval=miss"
+    assert found["missed"] == f"./questions?run={NAME}&retrieval=miss&arm=rag"
     assert "known" not in found, "the page cannot be asked for it"
     for words in ("Where points are lost", "By kind of question", "Retrieval"):
         assert words in made.get_text(" ")
+
+
+def test_behind_the_link_of_a_slice_are_as_many_questions_as_it_counts(runs):
+    page = shown(runs, "losses")
+    for cell in (cell for cell in page.find_all("th") if cell.a and "questions?" in cell.a["href"]):
+        asked = dict(parse_qsl(urlsplit(cell.a["href"]).query))
+        counted = int(cell.parent.find("td", attrs={"data-label": "n"}).get_text())
+        listed = opened(runs, "questions", **asked).caption[0].value
+        assert listed.startswith(f"{counted} of 20 questions"), (asked, listed)
+
+
+def test_how_sure_the_verdict_is(runs, tmp_path):
+    sure = next(one for one in shown(runs, "verdict").find_all("dt") if one.get_text() == "How sure").find_next("dd").get_text()
+    assert sure.startswith(
+        "95 %of such studies, all intervals would hold the truth at once; the chance that rag+lora beats rag by more than the margin:"
+    )
+    shutil.copytree(runs / NAME, tmp_path / NAME)
+    decision = read_json(tmp_path / NAME / "decision.json")
+    write_json(tmp_path / NAME / "decision.json", {**decision, "recommend": "rag"})
+    assert "rag is expected to lie" in shown(tmp_path, "verdict").get_text()
 
 
 def test_a_run_without_evidence_says_so(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 
 from tests.dashboard.conftest import finish
 from tests.dashboard.pages import html, opened
@@ -28,8 +29,9 @@ def test_opens_on_all_questions_and_the_first(runs):
     assert not page.exception
     assert len(found(page)) == 20
     assert list(page.dataframe[0].value.columns) == ["question", "base", "oracle", "rag", "lora", "rag+lora", "kind", "document"]
-    assert page.query_params["id"] == "q00"
+    assert "id" not in page.query_params, "nobody chose it: after another search another one is the first"
     assert "What is value q00?" in html(page)
+    assert any(code.value.endswith("id=q00") for code in page.code), "the link to it says which"
     assert "RuntimeError" in html(page)  # rag's first answer failed, and says why
     assert page.dataframe[0].value.loc["q00", "rag"] == "! failed"
 
@@ -51,6 +53,19 @@ def test_filters_are_changed_by_hand_and_stand_in_the_address(runs):
     assert page.query_params["stratum"] == "unanswerable"
     next(box for box in page.selectbox if box.label == "What training covered").set_value("").run()
     assert "stratum" not in page.query_params
+
+
+def test_after_a_search_the_first_that_is_found_is_shown(runs):
+    page = opened(runs, "questions")
+    page.text_input[0].set_value("q07").run()
+    assert found(page) == ["q07"] and "What is value q07?" in html(page)
+
+
+def test_scores_and_times_stand_beside_the_answers(runs):
+    made = BeautifulSoup(html(opened(runs, "questions", id="q07")), "html.parser")
+    row = next(row for row in made.find_all("tr") if row.th and row.th.get_text() == "rag")
+    cells = {cell["data-label"]: cell.get_text() for cell in row.find_all("td") if cell.get("data-label")}
+    assert cells["score"] in ("0", "1") and cells["time"].endswith("s")
 
 
 def test_a_link_to_one_question_and_the_steps_beside_it(runs):

@@ -52,6 +52,18 @@ def test_a_margin_decides_anew_and_stands_in_the_address(runs):
     assert "ragft decide" in found.code[1].value
 
 
+def test_limits_of_time_and_memory_have_sliders(runs):
+    found = page(runs)
+    wait = widget(found, "select_slider", "p95_latency_seconds")
+    assert wait.value is None and wait.options[-1] == "no limit"
+    least = wait.options[0]
+    wait.set_value(float(least)).run()
+    assert found.query_params["p95_latency_seconds"] == least
+    assert yaml.safe_load(found.code[0].value)["needs"]["p95_latency_seconds"] == float(least)
+    assert f"no limit → {least}" in html(found)
+    assert widget(page(runs, p95_latency_seconds=least), "select_slider", "p95_latency_seconds").value == float(least)
+
+
 def test_a_link_shows_what_was_seen_and_reset_takes_it_back(runs):
     found = page(runs, margin="12.5", questions_per_month="5000", citations="true", abstention_rate="5")
     assert widget(found, "select_slider", "margin").value == 12.5
