@@ -66,6 +66,7 @@ class Line:
 
     label: str
     points: tuple[tuple[float, float], ...]
+    style: int | None = None  # which of LINES; None: by its place among the curves
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +160,17 @@ def line_chart(lines: Sequence[Line], *, title: str, x_unit: str, y_unit: str, h
     for tick in up.ticks:
         y = round(bottom - (bottom - top) * (tick - up.low) / (up.high - up.low), 2)
         parts.append(Markup('<line class="grid" x1="{}%" x2="{}%" y1="{y}" y2="{y}"/>').format(LEFT, RIGHT, y=y))
-        parts.append(Markup('<text class="tick above" x="{}%" y="{}">{:g}</text>').format(LEFT, y - 3, tick))
+        parts.append(Markup('<text class="tick above" x="{}%" dx="4" y="{}">{:g}</text>').format(LEFT, y - 3, tick))
     parts.append(_axis(across, height, x_unit, signed=False))
     size = Markup('<svg x="{}%" width="{}%" y="{}" height="{}" viewBox="0 0 1000 1000" preserveAspectRatio="none">')
     parts.append(size.format(LEFT, RIGHT - LEFT, top, bottom - top))
-    for line, (colour, dashes) in zip(lines, _styles(len(lines)), strict=True):
+    for line, (colour, dashes) in zip(lines, _styles(lines), strict=True):
         path = " ".join(
             f"{1000 * (x - across.low) / (across.high - across.low):.1f},{1000 * (up.high - y) / (up.high - up.low):.1f}" for x, y in line.points
         )
         parts.append(Markup('<polyline class="curve" style="stroke:{};stroke-dasharray:{}" points="{}"/>').format(colour, dashes or "none", path))
     parts.append(Markup("</svg>"))
-    for line, (colour, _) in zip(lines, _styles(len(lines)), strict=True):  # a dot at the end, so that a single step is seen too
+    for line, (colour, _) in zip(lines, _styles(lines), strict=True):  # a dot at the end, so that a single step is seen too
         x, y = line.points[-1]
         place = round(bottom - (bottom - top) * (y - up.low) / (up.high - up.low), 2)
         parts.append(Markup('<circle style="fill:{}" cx="{}%" cy="{}" r="4"/>').format(colour, across.place(x), place))
@@ -178,11 +179,13 @@ def line_chart(lines: Sequence[Line], *, title: str, x_unit: str, y_unit: str, h
 
 def line_keys(lines: Sequence[Line]) -> list[tuple[str, str, str]]:
     """(label, colour, dashes) of each curve, for a legend beside the chart."""
-    return [(line.label, colour, dashes) for line, (colour, dashes) in zip(lines, _styles(len(lines)), strict=True)]
+    return [(line.label, colour, dashes) for line, (colour, dashes) in zip(lines, _styles(lines), strict=True)]
 
 
-def _styles(number: int) -> list[tuple[str, str]]:
-    return [LINES[i % len(LINES)] for i in range(number)]
+def _styles(lines: Sequence[Line]) -> list[tuple[str, str]]:
+    """Each curve's own, unless two would look alike."""
+    own = [place if line.style is None else line.style % len(LINES) for place, line in enumerate(lines)]
+    return [LINES[place % len(LINES)] for place in (own if len(set(own)) == len(own) else range(len(lines)))]
 
 
 def smooth(points: Sequence[tuple[float, float]], window: int) -> tuple[tuple[float, float], ...]:
@@ -218,7 +221,8 @@ def _axis(scale: Axis, height: int, unit: str, signed: bool) -> Markup:
         x, kind = scale.place(tick), "zero" if signed and tick == 0 else "grid"
         text = f"{tick:+g}".replace("-", "−") if signed and tick else f"{tick:,.10g}"
         parts.append(Markup('<line class="{}" x1="{x}%" x2="{x}%" y1="0" y2="{}"/>').format(kind, bottom + 4, x=x))
-        parts.append(Markup('<text class="tick" x="{}%" y="{}">{}</text>').format(x, bottom + 18, text))
+        last = " last" if tick == scale.ticks[-1] and len(text) > 4 else ""  # a long one ends at the edge, or it would be cut
+        parts.append(Markup('<text class="tick{}" x="{}%" y="{}">{}</text>').format(last, x, bottom + 18, text))
     parts.append(Markup('<text class="unit end" x="100%" y="{}">{}</text>').format(bottom + 35, unit))
     return Markup("").join(parts)
 

@@ -33,9 +33,10 @@ def decide(
     from ragft.errors import InputError
 
     asked = {name: value for name, value in (("reference", reference), ("margin", margin), ("alpha", alpha), ("scorer", scorer)) if value is not None}
-    if (run is None) == (not scores):
-        raise InputError("decide takes a run's folder, or scores: ragft decide RUN, or: ragft decide --scores scores.csv")
+    one_of_both = InputError("decide takes a run's folder, or scores: ragft decide RUN, or: ragft decide --scores scores.csv")
     if scores:
+        if run is not None:
+            raise one_of_both
         from ragft.scorefile import decide_scores
         from ragft.scoresettings import read_settings
 
@@ -46,6 +47,8 @@ def decide(
         both = {"decision": decision, "comparison": comparison}
         show(as_json, both, f"{views.comparison_text(comparison)}\n\n{views.decision_text(decision)}")
         return
+    if run is None:
+        raise one_of_both
     from ragft.study import decide_run
     from ragft.study import replay as replay_run
 
@@ -53,7 +56,7 @@ def decide(
         raise InputError("--settings goes with --scores. Of a run, change study.yaml.")
     if asked:
         raise InputError(f"--{min(asked)} goes with --scores. Of a run, change study.yaml, or: ragft run STUDY --set {min(asked)}=VALUE")
-    found = find(run)  # type: ignore[arg-type]
+    found = find(run)
     with found.locked():
         if replay:
             said = replay_run(found)

@@ -20,7 +20,7 @@ class Listed:
     title: str  # as its chunks' headings begin
     characters: int
     chunks: int
-    questions: int  # held-out ones whose evidence begins in it
+    questions: int  # held-out ones that have evidence in it, or are about it
 
 
 def documents(chunks: Iterable[Chunk], golds: Iterable[Gold]) -> list[Listed]:
@@ -28,7 +28,7 @@ def documents(chunks: Iterable[Chunk], golds: Iterable[Gold]) -> list[Listed]:
     by_document: dict[str, list[Chunk]] = {}
     for chunk in chunks:
         by_document.setdefault(chunk.span.document, []).append(chunk)
-    asked = Counter(gold.document for gold in golds)
+    asked = Counter(name for gold in golds for name in {span.document for piece in gold.evidence for span in piece.spans} or {gold.document})
     found = []
     for key in sorted({*by_document, *asked} - {""}):
         own = by_document.get(key, [])

@@ -16,7 +16,7 @@ from ragft.material import Material
 from ragft.needs import ArmFacts
 from ragft.numbers import money, percent, seconds
 
-MOST_LINES = 4
+MOST_LINES = len(charts.LINES)
 FARTHEST = 20  # times the stated questions a month: a break-even beyond is not drawn
 FINE = tuple(factor * 10.0**power for power in range(-6, 13) for factor in (1, 2, 5))
 TICKS = (
@@ -66,7 +66,8 @@ def _lines(known: Mapping[str, Metered], reference: str, recommend: str, evens: 
     def total(name: str, questions: float) -> float:
         return arm_cost(known[name], prices.model_copy(update={"questions_per_month": questions})).horizon_total
 
-    return [Line(name, ((0.0, total(name, 0.0)), (most, total(name, most)))) for name in names]
+    order = list(known)  # an arm keeps its colour, whichever is recommended
+    return [Line(name, ((0.0, total(name, 0.0)), (most, total(name, most))), order.index(name)) for name in names]
 
 
 def _chart(lines: list[Line], prices: Prices) -> str:

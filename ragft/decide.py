@@ -79,7 +79,7 @@ def decide(
     return Decision(
         verdict=verdict,
         recommend=recommend,
-        headline=f"{headline(case, verdict)} {CAPPED}" if other else headline(case, verdict),
+        headline=" ".join([headline(case, verdict, recommend), *([CAPPED] if other else [])]),
         because=(*because, *context, *_systems(found), *notes),
         would_change_if=tuple(changes(case, outcome, evens, table)),
         excluded={arm: unmet for arm in deployable if (unmet := case.unmet(arm))},

@@ -208,6 +208,9 @@ def _piece(lost: Losses, key: str) -> str:
     return f"{points(lost.share(key))} because {CAUSES[key].because}"
 
 
+NEVER = (", no retrieval can bring", "")
+
+
 def steps(comparison: Comparison, base: str | None, lost: Sequence[Losses]) -> list[str]:
     """From the model alone over retrieved passages to the gold passages: what each rung brings, in sentences."""
     if comparison.reference in comparison.unscored:
@@ -225,12 +228,14 @@ def steps(comparison: Comparison, base: str | None, lost: Sequence[Losses]) -> l
         nothing = (
             "better retrieval alone would bring nothing that matters" if surely else "whether better retrieval would bring anything cannot be told"
         )
-        most = "the most that better retrieval alone could bring" if top > rag else nothing
+        most = "the most that better retrieval of so many passages could bring" if top > rag else nothing
         sentences.append(f"With the gold passages ({oracle.arm}) it scores {percent(top)}: {_step(top - rag)} ({bounds}); {most}.")
         rest = next((one for one in lost if one.arm == oracle.arm and one.biggest()), None)
         if rest:
             pieces = "; ".join(_piece(rest, key) for key in rest.biggest())
-            sentences.append(f"What is lost even with the gold passages, {points(rest.lost)}, no retrieval can bring: {pieces}.")
+            cut = rest.share("missed") + rest.share("partial")
+            never, more = ("", f" A larger k may bring the {points(cut)} whose evidence did not fit; the rest no retrieval can.") if cut else NEVER
+            sentences.append(f"What is lost even with the gold passages, {points(rest.lost)}{never}: {pieces}.{more}")
     return sentences
 
 
@@ -238,9 +243,9 @@ def _step(difference: float) -> str:
     return "no change" if signed(difference) == "0.0" else f"{points(difference)} {'more' if difference > 0 else 'less'}"
 
 
-def form_words(lost: Sequence[Losses]) -> str:
-    """What the length rule of the metric costs the arms that answer in whole sentences; "" where it costs none."""
-    wordy = [part for part in lost if part.points["form"] > 0]
+def form_words(lost: Sequence[Losses], least: float = 0.0) -> str:
+    """What the length rule of the metric costs arms that answer in whole sentences, where it is more than `least` of the points; "": none."""
+    wordy = [part for part in lost if part.share("form") > least]
     if not wordy:
         return ""
     said = "; ".join(f"{p.arm} {percent(p.share('form'))} (with them it would score {percent(p.share('right') + p.share('form'))})" for p in wordy)

@@ -68,7 +68,7 @@ def view(m: Material, lost: Sequence[Losses]) -> dict[str, Any]:
         "parts": PARTS,
         "losses": lost,
         "losses_chart": losses_chart(lost),
-        "form": ladder.form_words(lost),
+        "form": ladder.form_words(lost, c.margin),
         "ladder": ladder.steps(c, m.base, lost),
         "told": [ladder.told(one, m.arm(one.arm).retriever is not None) for one in lost if one.arm in (c.reference, m.decision.recommend)],
         "knowledge": [one.words for one in knowledge.split(table, c.alpha)],

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 
 from ragft import recipe
@@ -28,6 +27,7 @@ from ragft.material import Arm, Material
 from ragft.models import Model, Use, find_model
 from ragft.store import Artifact, read_artifact
 from ragft.threads import wait_briefly
+from ragft.tunedrows import stored_tensors
 from ragft.types import Answer, Completion, Dtype, Prompt, Question
 
 OWN = "asked"  # the id of a question that is not of the run
@@ -81,13 +81,8 @@ class Live:
 
     def size(self) -> Size:
         """What loading the base model will take; reads only the heads of its files."""
-        from safetensors import safe_open
-
-        files, parameters = sorted(self.base.folder.rglob("*.safetensors")), 0
-        for file in files:
-            with safe_open(file, framework="np") as tensors:
-                for name in tensors.keys():  # noqa: SIM118
-                    parameters += prod(tensors.get_slice(name).get_shape())
+        files = sorted(self.base.folder.rglob("*.safetensors"))
+        parameters = sum(sum(stored_tensors(folder).values()) for folder in {file.parent for file in files})
         kind = self.m.study.base_dtype or _answering_dtype()
         return Size(parameters, sum(file.stat().st_size for file in files), int(BYTES[kind] * parameters))
 

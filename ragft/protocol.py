@@ -55,8 +55,8 @@ def changes(run: Run, study: Study, found: Comparison) -> list[str]:
 
 def _change(name: str, first: Any, now: Any) -> str:
     if name == "margin":
-        return f"{100 * first:g} -> {points(now)}"
-    return f"{_plain(first)} -> {_plain(now)}"
+        return f"{100 * first:g} → {points(now)}"
+    return f"{_plain(first)} → {_plain(now)}"
 
 
 def _plain(value: Any) -> str:

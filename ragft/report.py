@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from ragft import costpage, diagnosis, dosepage, drilled, examples, guidepage, ladderpage, pictures, plantext, registry, slicewords, trainingpage
 from ragft.compare import ArmRow, Comparison, SliceRow
+from ragft.cost import ArmCost
 from ragft.domain.splits import STRATA
 from ragft.drilled import read_drill
 from ragft.guide import write_guide
@@ -73,10 +74,11 @@ def what_is_known(m: Material, lost: Sequence[Losses]) -> dict[str, Any]:
 
 def of_arms(m: Material) -> dict[str, Any]:
     """What the templates know that say what the arms are, what they are to each other, what they cost and how they were trained."""
+    costs = costpage.view(m)
     return {
         **_verdict(m),
         "metric_summary": registry.lookup("metric", m.comparison.metric).summary,
-        "arms": [_arm_view(m, row) for row in m.comparison.arms],
+        "arms": [_arm_view(m, row, costs["costs"].get(row.name)) for row in m.comparison.arms],
         "covered": covered(m.comparison),
         "outcomes": OUTCOMES,
         "arms_chart": pictures.arms(m.comparison, m.decision.recommend),
@@ -87,7 +89,7 @@ def of_arms(m: Material) -> dict[str, Any]:
         "doses": dosepage.view(m.comparison),
         "adapters": trainingpage.adapters(m.arms),
         "formats": {key: entry.summary for key, entry in registry.entries("format").items()},
-        **costpage.view(m),
+        **costs,
     }
 
 
@@ -167,7 +169,7 @@ class ArmView:
     answers: int
 
 
-def _arm_view(m: Material, row: ArmRow) -> ArmView:
+def _arm_view(m: Material, row: ArmRow, cost: ArmCost | None) -> ArmView:
     arm, part = m.arm(row.name), m.frame[m.frame["arm"] == row.name]
     fit = arm.fit("adapter", arm.seeds[0])
     outcomes: dict[str, int] = {outcome: int((part["outcome"] == outcome).sum()) for outcome in OUTCOMES}
@@ -178,7 +180,7 @@ def _arm_view(m: Material, row: ArmRow) -> ArmView:
         row=row,
         abstained=_mean(part, "abstained"),
         false_answers=_mean(part, "false_answer"),
-        seconds=_mean(part, "seconds"),
+        seconds=cost.seconds_per_question if cost else _mean(part, "seconds"),
         prompt_tokens=_mean(part, "prompt_tokens"),
         cost=_mean(part, "cost"),
         trainable=fit.trainable_parameters if fit else None,

@@ -27,6 +27,7 @@ REFUSES = 0.5  # from this share of refusals on, they are named as what is wrong
 
 
 NONE_FITS = "Keep RAG: no tuned arm meets the needs."  # whatever fine-tuning gains
+NONE_LEFT_GAINS = "Keep RAG: no tuned arm that meets the needs gains enough to pay for it."
 
 
 def above(bound: float | None, value: float) -> bool:
@@ -46,10 +47,22 @@ def rule(case: Case, margin: float) -> tuple[str, str, list[str]]:
     return _neither(case, margin) or no_rag(case) or _adopt(case, margin) or _settled(case, margin) or _open(case, margin)
 
 
-def headline(case: Case, verdict: str) -> str:
-    """The verdict as one sentence."""
-    needed = verdict == "keep-rag" and all(case.unmet(d.arm) for d in case.tuned)
-    return NONE_FITS if needed else VERDICTS[verdict]
+def headline(case: Case, verdict: str, recommend: str) -> str:
+    """The verdict as one sentence, and a second one where not even the recommended arm meets the needs."""
+    said = VERDICTS[verdict]
+    if verdict == "keep-rag" and all(case.unmet(d.arm) for d in case.tuned):
+        said = NONE_FITS
+    elif verdict == "keep-rag" and _some_miss_a_need(case):
+        said = NONE_LEFT_GAINS
+    if not case.unmet(recommend):
+        return said
+    misses = "does not meet them either" if said in (NONE_FITS, NONE_LEFT_GAINS) else "itself does not meet the needs"
+    return f"{said} {recommend} {misses}."
+
+
+def _some_miss_a_need(case: Case) -> bool:
+    """Whether a tuned arm that could be trained is ruled out by a need."""
+    return any(case.unmet(d.arm) and not case.facts[d.arm].untrained for d in case.tuned)
 
 
 def _neither(case: Case, margin: float) -> tuple[str, str, list[str]] | None:
@@ -138,13 +151,14 @@ def _settled(case: Case, margin: float) -> tuple[str, str, list[str]] | None:
         return "keep-rag", ref, [f"No tuned arm meets the needs ({why})."]
     if not tuned or not all(below(d.high, margin) for d in tuned):
         return None
+    which = " that meets the needs" if _some_miss_a_need(case) else case.that_trained
     if all(above(d.low, -margin) for d in tuned):
         return (
             "equivalent",
             _cheapest(case, tuned),
-            [f"Every tuned arm{case.that_trained} is surely within {points(margin)} of {ref}: {listed(tuned)}."],
+            [f"Every tuned arm{which} is surely within {points(margin)} of {ref}: {listed(tuned)}."],
         )
-    return "keep-rag", ref, [f"No tuned arm{case.that_trained} can be better than {ref} by {points(margin)}: {listed(tuned)}."]
+    return "keep-rag", ref, [f"No tuned arm{which} can be better than {ref} by {points(margin)}: {listed(tuned)}."]
 
 
 def _open(case: Case, margin: float) -> tuple[str, str, list[str]]:

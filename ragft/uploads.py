@@ -41,7 +41,9 @@ def studies_folder(runs: Path) -> Path:
 
 def study_folder(studies: Path, name: str) -> Path:
     """The folder of a new study of that name. Raises InputError for a name that is no plain one, and where it is taken."""
-    safe = safe_name(name) if name.strip() else ""
+    if not name.strip():
+        raise InputError("Give the study a name: letters, digits, dashes and underscores.")
+    safe = safe_name(name)
     if not safe or safe != unicodedata.normalize("NFC", name.strip()):
         hint = f" For example: {safe}" if safe else ""
         raise InputError(f"{name.strip()!r}: a study's name has letters, digits, dashes and underscores only.{hint}")

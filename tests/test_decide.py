@@ -21,7 +21,7 @@ from ragft.errors import InputError
 from ragft.needs import check_needs
 from ragft.numbers import percent, points
 from ragft.quantities import Fixed, Rate, Waits
-from ragft.rules import CANNOT_READ, NONE_FITS
+from ragft.rules import CANNOT_READ, NONE_FITS, NONE_LEFT_GAINS
 from ragft.scoretable import UNANSWERABLE, table_of
 from ragft.stats import Estimate
 from ragft.words import KINDS, coverage, says
@@ -107,6 +107,20 @@ def test_where_a_need_decides_that_is_the_headline_and_what_would_change_it():
     assert not any(line.startswith("Without the need") for line in without.would_change_if)
     other = verdict_of(study(base=right(2), rag=right(6), lora=right(3, 3, 3)), about, needs={"abstention_rate": 0.9})
     assert other.verdict == "keep-rag" and other.headline == VERDICTS["keep-rag"]
+
+
+def test_a_recommended_arm_that_misses_a_need_is_said_in_the_headline():
+    """rag+lora gains, rag is what is left, and neither is allowed to know what it knows."""
+    made = study(base=right(2), rag=right(6), lora=right(3, 3, 3), rag_lora=right(8, 8, 8))
+    slow = {"p95_latency_seconds": Waits((9.0,) * 40)}
+    waits = facts(rag=slow, lora=slow, rag_lora=slow)
+    decision = verdict_of(made, waits, needs={"p95_latency_seconds": 2.0})
+    assert decision.recommend == "rag" and decision.excluded["rag"]
+    assert decision.headline.endswith(("rag does not meet them either.", "rag itself does not meet the needs."))
+    part = facts(rag={"p95_latency_seconds": Waits((1.0,) * 40)}, lora={"p95_latency_seconds": Waits((1.0,) * 40)}, rag_lora=slow)
+    mixed = verdict_of(study(base=right(2), rag=right(6), lora=right(3, 3, 3), rag_lora=right(6, 6, 6)), part, needs={"p95_latency_seconds": 2.0})
+    assert mixed.verdict == "keep-rag" and mixed.headline == NONE_LEFT_GAINS
+    assert mixed.because[0].startswith("No tuned arm that meets the needs can be better than rag by 3 points: lora")
 
 
 def test_the_table_above_holds_every_verdict():

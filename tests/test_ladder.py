@@ -245,12 +245,13 @@ def test_the_cost_of_the_length_rule_in_words():
     assert ladder.form_words([brief]) == ""
     said = ladder.form_words([brief, wordy])
     assert "rag 25 % (with them it would score 50 %)" in said and "lora" not in said
+    assert ladder.form_words([brief, wordy], 0.24) == said and ladder.form_words([brief, wordy], 0.25) == ""
 
 
 @pytest.mark.parametrize(
     ("rag", "oracle", "said"),
     [
-        ([1, 0] * 6, [1, 1] * 6, "the most that better retrieval alone could bring"),
+        ([1, 0] * 6, [1, 1] * 6, "the most that better retrieval of so many passages could bring"),
         ([1, 0] * 6, [0, 1] * 6, "whether better retrieval would bring anything cannot be told"),
         ([1, 0] * 600, [1, 0] * 600, "better retrieval alone would bring nothing that matters"),
     ],
@@ -273,3 +274,14 @@ def test_from_closed_book_over_rag_to_oracle_in_words():
     assert with_rag == "With rag it scores 50 %: 25 points more."
     assert with_gold.startswith("With the gold passages (oracle) it scores 75 %: 25 points more (")
     assert rest.startswith("What is lost even with the gold passages, 25 points, no retrieval can bring: 20 points because it answered wrongly")
+
+
+def test_gold_passages_that_did_not_fit_are_no_limit_of_retrieval():
+    scores = {"rag": [1, 1, 0, 0] * 5, "oracle": [1, 1, 1, 0] * 5}
+    table = table_of(
+        {name: np.array(values) for name, values in scores.items()}, [f"d{i}" for i in range(20)], retriever={"rag": "bm25", "oracle": "oracle"}
+    )
+    found = compare(table, metric="match", reference="rag", margin=0.03, alpha=0.025)
+    rest = ladder.steps(found, None, [lost("oracle", 20, partial=1, misread=4)])[-1]
+    assert rest.startswith("What is lost even with the gold passages, 25 points: 20 points because it answered wrongly")
+    assert rest.endswith("A larger k may bring the 5 points whose evidence did not fit; the rest no retrieval can.")

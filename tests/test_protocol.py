@@ -41,11 +41,11 @@ def test_the_entry_holds_every_fixed_value_and_its_fingerprint(run):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"margin": 0.05}, "margin changed after answers were seen: 3 -> 5 points."),
-        ({"metric": "token_f1"}, "metric changed after answers were seen: match -> token_f1."),
-        ({"alpha": 0.05}, "alpha changed after answers were seen: 0.025 -> 0.05."),
-        ({"slices": ("stratum=trained-fact",)}, "slices changed after answers were seen: none -> stratum=trained-fact."),
-        ({"needs": {"citations": True}}, "needs changed after answers were seen: none -> citations True."),
+        ({"margin": 0.05}, "margin changed after answers were seen: 3 → 5 points."),
+        ({"metric": "token_f1"}, "metric changed after answers were seen: match → token_f1."),
+        ({"alpha": 0.05}, "alpha changed after answers were seen: 0.025 → 0.05."),
+        ({"slices": ("stratum=trained-fact",)}, "slices changed after answers were seen: none → stratum=trained-fact."),
+        ({"needs": {"citations": True}}, "needs changed after answers were seen: none → citations True."),
     ],
 )
 def test_a_change_after_answers_is_a_warning_until_it_is_undone(run, changed, words):
@@ -60,7 +60,7 @@ def test_another_reference_is_a_warning(tmp_path):
     run = make_run(tmp_path, Plan(arms=arms))
     entry = protocol.fix(Run(tmp_path / "none"), read_study(run), None, NOW)
     write_json(run.folder / "manifest.json", {**read_json(run.folder / "manifest.json"), "protocol": entry})
-    assert decided(run, reference="rag-dense") == (f"reference changed after answers were seen: rag -> rag-dense. {ENDS}",)
+    assert decided(run, reference="rag-dense") == (f"reference changed after answers were seen: rag → rag-dense. {ENDS}",)
 
 
 def test_prices_may_change_at_will(run):

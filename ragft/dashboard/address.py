@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ragft.dashboard.looks import plain
 
 TAB = "tab"  # the open tab of a page: a key of the address, which Streamlit keeps itself
 
 
-def asked(key: str, possible: Callable[[str], bool]) -> str:
-    """What the address says under that key; "" where it says nothing, or what is not possible."""
+def asked(key: str, possible: Callable[[str], bool], above: DeltaGenerator | None = None) -> str:
+    """What the address says under that key; "" where it says nothing, or what is not possible. `above` is where that is said; None: here."""
     value = st.query_params.get(key, "")
     if value and not possible(value):
-        st.warning(f"The link's {key} is not here: {plain(value)}. It is left out.", icon=":material/link_off:")
+        (above or st).warning(f"The link's {key} is not here: {plain(value)}. It is left out.", icon=":material/link_off:")
         return ""
     return value
 
@@ -28,11 +29,13 @@ def say(key: str, value: str) -> None:
         st.query_params.pop(key, None)
 
 
-def choice(label: str, key: str, options: Sequence[str], words: Callable[[str], str], hint: str | None = None) -> str:
+def choice(
+    label: str, key: str, options: Sequence[str], words: Callable[[str], str], hint: str | None = None, above: DeltaGenerator | None = None
+) -> str:
     """A box to choose from. The first option is chosen where nothing else is, and then the address says nothing."""
     state = f"asked_{key}"
     if st.session_state.get(state) not in options:
-        st.session_state[state] = asked(key, lambda value: value in options) or options[0]
+        st.session_state[state] = asked(key, lambda value: value in options, above) or options[0]
     st.selectbox(label, options, key=state, format_func=words, help=hint)
     value = str(st.session_state[state])
     say(key, "" if value == options[0] else value)

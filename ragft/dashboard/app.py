@@ -15,6 +15,7 @@ from ragft.dashboard.runs import CHOSEN, RUNS, finished
 from ragft.errors import RagftError
 from ragft.pages import TEMPLATES
 
+NEW = "newstudy"
 PAGES = {
     "The answer": [
         (verdict.show, "Verdict", "", ":material/gavel:"),
@@ -30,7 +31,7 @@ PAGES = {
     ],
     "Do": [
         (ask.show, "Ask", "ask", ":material/chat:"),
-        (newstudy.show, "New study", "newstudy", ":material/add_circle:"),
+        (newstudy.show, "New study", NEW, ":material/add_circle:"),
     ],
 }
 
@@ -41,29 +42,30 @@ def main(runs: Path | None = None) -> None:
     st.set_page_config(page_icon=TEMPLATES / "icon.svg", layout="wide")
     page = st.navigation({name: [_page(*one) for one in part] for name, part in PAGES.items()})
     st.set_page_config(page_title=f"{page.title} · ragft")
-    on_page(page.run, runs or _arguments())
+    on_page(page.run, runs or _arguments(), about_a_run=page.url_path != NEW)
 
 
-def on_page(show: Callable[[], None], runs: Path) -> None:
+def on_page(show: Callable[[], None], runs: Path, *, about_a_run: bool = True) -> None:
     """Draw a page with what all pages have in common."""
     st.session_state[RUNS] = runs
     use_style()
     _choose()
-    _say_example(show)
+    if about_a_run:
+        _say_example()
     try:
         show()
     except RagftError as error:
         st.error(plain(error), icon=":material/error:")
 
 
-def _say_example(show: Callable[[], None]) -> None:
+def _say_example() -> None:
     """That what is seen is not the reader's own."""
     chosen = finished().get(st.session_state.get(CHOSEN, ""))
-    if chosen and chosen.example and show is not newstudy.show:
+    if chosen and chosen.example:
         say(
             "<b>This is the bundled example</b>, a made-up domain and a small model, not your documents. "
             "To see your own: {}, or <code>ragft run STUDY --runs {}</code>.",
-            anchor("start a study", link("newstudy")), st.session_state[RUNS],
+            anchor("start a study", link(NEW)), st.session_state[RUNS],
         )  # fmt: skip
 
 
@@ -87,5 +89,6 @@ def _choose() -> None:
         if asked and asked not in found:
             st.warning(f"The run that this link names is not here: {plain(asked)}. Shown is the newest.", icon=":material/link_off:")
     with st.sidebar:
-        st.selectbox("Run", list(found), key=CHOSEN, format_func=lambda name: found[name].label, help="Newest first.")
+        st.selectbox("Run", list(found), key=CHOSEN, format_func=lambda name: found[name].label, help="Newest first; when they began is in UTC.")
+        st.caption(plain(st.session_state[CHOSEN]))
     st.query_params[CHOSEN] = st.session_state[CHOSEN]

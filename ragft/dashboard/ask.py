@@ -64,10 +64,14 @@ def _say_what_cannot(live: Live, able: list[Ready]) -> None:
     else:
         st.info("No arm of this run can be asked: what it answered with is not on this machine. Its stored answers are on the other pages.")
     missing = [one for one in live.ready if one.why_not]
+    if missing and able:
+        can, cannot = (", ".join(one.arm for one in some) for some in (able, missing))
+        st.caption(looks.plain(f"{can} can be asked here; {cannot} cannot: what the run built for them, index and adapters, is not on this machine."))
     if missing:
         with st.expander(f"{len(missing)} of {len(live.ready)} arms cannot be asked"):
             for one in missing:
                 looks.say("<b>{}</b>: {}", one.arm, one.why_not)
+            st.button("Look again", icon=":material/refresh:", help="When the weights have been installed or copied since.", on_click=_live.clear)
 
 
 def _form(live: Live, able: list[Ready]) -> tuple[str | None, list[Ready]]:

@@ -28,17 +28,20 @@ def show() -> None:
     _table(found)
     others = _others(run.folder.name, [name for name in found if name != run.folder.name])
     if not others:
-        words = f"Choose one run or more to set beside {looks.plain(run.folder.name)}. Another first one is chosen at the left."
+        words = f"Choose one run or more to set beside {looks.plain(run.folder.name)}, which is chosen in the side menu."
+        if len(found) < 2:
+            words = "This is the only finished run. With a second one, of other documents, another model or other settings, the two can be compared."
         st.info(words, icon=":material/compare_arrows:")
         return
-    chosen = {label: found[name].folder for label, name in zip(LABELS, [run.folder.name, *others], strict=False)}
-    for label, folder in chosen.items():
-        looks.say("<b>{}</b>: {}", label, folder.name)
+    names = sorted([run.folder.name, *others], key=lambda name: found[name].began)  # the oldest is A, the baseline
+    chosen = {label: found[name].folder for label, name in zip(LABELS, names, strict=False)}
+    for label, name in zip(LABELS, names, strict=False):
+        looks.say("<b>{}</b>: {}, begun {} UTC", label, name, found[name].began[:16].replace("T", " "))
     _arms(chosen)
     _settings(chosen)
     st.subheader("An arm of both, paired by question")
     if len(chosen) > 2:
-        st.caption("Two runs at a time: A, the baseline, and B.")
+        st.caption("Two runs at a time: A, the older one, is the baseline; B is the new one.")
     _paired(chosen)
 
 
@@ -76,6 +79,8 @@ def _others(first: str, names: Sequence[str]) -> list[str]:
             st.warning(f"A run that this link names is not here: {looks.plain(', '.join(gone))}. It is left out.", icon=":material/link_off:")
         st.session_state["compare_with"] = [name for name in asked if name in names][: len(LABELS) - 1]
     st.session_state["compare_with"] = [name for name in st.session_state["compare_with"] if name in names]
+    if not names:
+        return []
     chosen = st.multiselect("Set beside it", names, key="compare_with", max_selections=len(LABELS) - 1)
     st.query_params[WITH] = chosen
     return chosen

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -45,22 +45,24 @@ def stamp(run: Run) -> int:
     return hash((answers_stamp(run), results_stamp(run)))
 
 
-def kept(
-    spinner: str | bool = False, entries: int = 8, by: Callable[[Run], int] = stamp
-) -> Callable[[Callable[Concatenate[Run, P], T]], Callable[Concatenate[Run, P], T]]:
-    """For a function of a run and of values that hash: what it gave is kept until the run's files change. One object for all readers."""
+class Kept(Generic[P, T]):
+    """A function of a run whose value is kept; called as the function is."""
 
-    def wrap(make: Callable[Concatenate[Run, P], T]) -> Callable[Concatenate[Run, P], T]:
+    def __init__(self, make: Callable[..., T], by: Callable[[Run], int], spinner: str | bool, entries: int) -> None:
         def of(folder: str, stamp: int, *more: Any) -> T:
-            return make(Run(Path(folder)), *more)  # type: ignore[call-arg]
+            return make(Run(Path(folder)), *more)
 
         of.__module__, of.__qualname__ = make.__module__, make.__qualname__  # what Streamlit knows it by
-        stored = st.cache_resource(of, max_entries=entries, show_spinner=spinner)
+        self._by, self._stored = by, st.cache_resource(of, max_entries=entries, show_spinner=spinner)
 
-        def asked(run: Run, *more: P.args, **named: P.kwargs) -> T:
-            return stored(str(run.folder), by(run), *more, *named.values())
+    def __call__(self, run: Run, *more: P.args, **named: P.kwargs) -> T:
+        return self._stored(str(run.folder), self._by(run), *more, *named.values())
 
-        asked.__doc__, asked.clear = make.__doc__, stored.clear  # type: ignore[attr-defined]
-        return asked
+    def clear(self) -> None:
+        """Forget what is kept, of all runs."""
+        self._stored.clear()
 
-    return wrap
+
+def kept(spinner: str | bool = False, entries: int = 8, by: Callable[[Run], int] = stamp) -> Callable[[Callable[Concatenate[Run, P], T]], Kept[P, T]]:
+    """For a function of a run and of values that hash: what it gave is kept until the run's files change. One object for all readers."""
+    return lambda make: Kept(make, by, spinner, entries)

@@ -153,14 +153,14 @@ def reset(run: str) -> None:
 
 def dials(decider: Decider, run: str) -> Dials:
     """Draw everything that can be turned, and read it."""
-    panel, stated = Panel(run), decider.study
+    panel, stated, above = Panel(run), decider.study, st.container()
     own = round(100 * decider.found.margin, 6)
     margin = panel.slide("margin", "Margin: the gain worth paying for", own, [step / 2 for step in range(61)], " points")
     prices = _prices(panel, stated.costs, decider)
     needs = _needs(panel, decider)
     parts = _mix(panel, decider)
     if panel.wrong:
-        st.warning(f"The address gives no value that can be used for: {plain(', '.join(panel.wrong))}.", icon=":material/link_off:")
+        above.warning(f"The address gives no value that can be used for: {plain(', '.join(panel.wrong))}.", icon=":material/link_off:")
     settings: dict[str, object] = {}
     if margin != own:
         settings["margin"] = round(margin / 100, 8)

@@ -17,7 +17,10 @@ SETTINGS = {
     "server.fileWatcherType": "none",
     "server.maxUploadSize": "500",  # MB
     "theme.light.primaryColor": "#0072b2",
-    "theme.dark.primaryColor": "#56b4e9",
+    "theme.dark.primaryColor": "#2b82c5",  # white on it can be read, and it on the page
+    "theme.dark.backgroundColor": "#1d2126",  # the report's own colours: what is drawn for its cards lies on the page here
+    "theme.dark.secondaryBackgroundColor": "#262b31",
+    "theme.dark.textColor": "#e8eaed",
 }
 PAGE = Path(__file__).parent / "page.py"
 

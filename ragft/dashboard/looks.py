@@ -19,6 +19,7 @@ from ragft.numbers import ordinary
 from ragft.pages import Theme, chart_css, environment, scoped_css
 
 SCOPE = "ragft"
+ROOM = '[data-testid="stMainBlockContainer"] { padding-top: 3.5rem; }'  # Streamlit leaves an empty hand's breadth above every page
 EDGE = 3  # per cent of the width, at either side of a chart
 CHART = re.compile(r"<(/?)svg\b[^>]*>")
 OF_A_PAGE = """section { background: none; border: 0; border-radius: 0; padding: 0; margin: 0 0 8px; } .chart { margin: 4px 0; }
@@ -33,7 +34,7 @@ def theme() -> Theme:
 
 def use_style() -> None:
     """Once a page, before anything is shown."""
-    st.html(f"<style>{scoped_css(SCOPE, theme())} .{SCOPE} {{ {OF_A_PAGE} }}</style>")
+    st.html(f"<style>{scoped_css(SCOPE, theme())} .{SCOPE} {{ {OF_A_PAGE} }} {ROOM}</style>")
 
 
 def section(template: str, known: Mapping[str, Any]) -> None:

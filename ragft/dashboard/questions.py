@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 T = TypeVar("T")
-SIGNS = {"right": "✓ right", "wrong": "✗ wrong", "refused": "○ refused", "error": "! failed", "": NONE}
+SIGNS = {"right": "✓", "wrong": "✗", "refused": "○", "error": "!", "": NONE}
+KEY = "✓ right, ✗ wrong, ○ declined, ! failed"
 QUESTION, FIRST = "id", "first"
-HIGH = 320  # pixels of the table
+HIGH, NARROW = 320, 64  # pixels of the table, and of a column of marks
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ def show() -> None:
     asked = _asked(run, seed)
     found = sift(asked.board, sieve)
     metric = looks.plain(m.comparison.metric)
-    st.caption(f"{len(found):,} of {len(asked.golds):,} questions. Marks are by {metric}, of each arm's {_seed_words(seed)}.")
+    st.caption(f"{len(found):,} of {len(asked.golds):,} questions. Marks are by {metric}, of each arm's {_seed_words(seed)}: {KEY}.")
     chosen = _chosen(found, asked)
     if found:
-        _table(found, asked, chosen)
+        _table(found, asked, list(dict.fromkeys([m.decision.recommend, m.comparison.reference, *asked.board.marks])))
     else:
         st.info("No question passes all of these. Take a filter out, or search for other words.", icon=":material/filter_alt_off:")
     if chosen:
@@ -63,17 +64,20 @@ def show() -> None:
 def _sieve(run: Run, seeds: list[int]) -> tuple[Sieve, str]:
     m = runs.material(run)
     strata, kinds = _facts(run)
+    above = st.container()
     words = address.text("Search", "q", "words of the question, an answer, a document or an id")
     columns = st.columns(3)
     with columns[0]:
-        stratum = address.choice("What training covered", "stratum", ["", *strata], lambda key: STRATA.get(key, key) or "all")
-        kind = address.choice("Kind", "kind", ["", *kinds], lambda key: key or "all")
+        stratum = address.choice("What training covered", "stratum", ["", *strata], lambda key: STRATA.get(key, key) or "all", above=above)
+        kind = address.choice("Kind", "kind", ["", *kinds], lambda key: key or "all", above=above)
     with columns[1]:
-        arm = address.choice("Arm", "arm", ["", *(arm.name for arm in m.arms)], lambda key: key or "any arm", "Whose mark and passages are meant.")
-        seed = address.choice("Seed", "seed", [FIRST, *map(str, seeds)], lambda key: "first of each arm" if key == FIRST else key)
+        arm = address.choice(
+            "Arm", "arm", ["", *(arm.name for arm in m.arms)], lambda key: key or "any arm", "Whose mark and passages are meant.", above
+        )
+        seed = address.choice("Seed", "seed", [FIRST, *map(str, seeds)], lambda key: "first of each arm" if key == FIRST else key, above=above)
     with columns[2]:
-        mark = address.choice("Mark", "mark", ["", *MARKS], lambda key: MARKS.get(key, "all"))
-        retrieval = address.choice("Retrieval", "retrieval", ["", *RETRIEVAL], lambda key: RETRIEVAL.get(key, "all"))
+        mark = address.choice("Mark", "mark", ["", *MARKS], lambda key: MARKS.get(key, "all"), above=above)
+        retrieval = address.choice("Retrieval", "retrieval", ["", *RETRIEVAL], lambda key: RETRIEVAL.get(key, "all"), above=above)
     return Sieve(words, stratum, kind, arm, mark, retrieval), seed
 
 
@@ -103,11 +107,12 @@ def _chosen(found: list[str], asked: Asked) -> str:
     return str(st.session_state[QUESTION] or next(iter(found), ""))
 
 
-def _table(found: list[str], asked: Asked, chosen: str) -> None:
+def _table(found: list[str], asked: Asked, arms: list[str]) -> None:
+    """The marks first, of the recommended arm and the reference before the others': they are seen on a phone too."""
     import pandas as pd
 
-    marks = asked.board.marks.loc[found].map(SIGNS.__getitem__)
-    shown = pd.concat([asked.board.facts.loc[found, ["question"]], marks, asked.board.facts.loc[found, ["kind", "document"]]], axis=1)
+    marks = asked.board.marks.loc[found, arms].map(SIGNS.__getitem__)
+    shown = pd.concat([marks, asked.board.facts.loc[found, ["question", "kind", "document"]]], axis=1)
     shown.index.name = "id"
     table = f"questions {hash(tuple(found))}"  # another table, another choice in it
 
@@ -121,7 +126,7 @@ def _table(found: list[str], asked: Asked, chosen: str) -> None:
         height=HIGH,
         on_select=pick,
         selection_mode="single-row",
-        column_config={"question": st.column_config.TextColumn(width="large")},
+        column_config={**{arm: st.column_config.TextColumn(width=NARROW) for arm in arms}, "question": st.column_config.TextColumn(width="large")},
     )
 
 

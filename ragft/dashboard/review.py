@@ -23,7 +23,7 @@ WHY = {
     BOTH: "drawn at random, and all arms have it wrong",
 }
 ID = "id"  # of the question, in the address
-SIZES, USUAL = (20, 40, 60, 100, 200), 60
+SIZES, USUAL, FEWEST = (20, 40, 60, 100, 200), 60, 20
 PLACE, PENDING, UNDO, CHANGED = "review_place", "review_pending", "review_undo", "review_changed"
 
 
@@ -82,9 +82,17 @@ def _progress(desk: Desk) -> None:
         f"{judged} of {len(desk.rows)} judged: {drawn} of {len(sampled)} drawn at random, {judged - drawn} of {len(desk.rows) - len(sampled)} others"
     )
     st.progress(judged / max(1, len(desk.rows)), text=words)
-    if desk.review:
+    if desk.review and _enough(desk):
         for sentence in review_sentences(desk.review):
             looks.say("{}", sentence)
+    elif desk.review:
+        st.caption(f"How many labels are wrong is said once {FEWEST} of the random sample, or all of it, are judged.")
+
+
+def _enough(desk: Desk) -> bool:
+    """Whether the rate says more than that nearly nothing is known."""
+    judged = sum(row.sampled and row.gold.id in desk.verdicts for row in desk.rows)
+    return judged >= min(FEWEST, sum(row.sampled for row in desk.rows))
 
 
 # ── one question ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -136,6 +144,8 @@ def _verdicts(desk: Desk, row: Row, note: str) -> None:
 
     with st.container(horizontal=True):
         for verdict, key in KEYS.items():
+            if verdict == "unanswerable" and not row.gold.answers:
+                continue  # that is what the label says: it is right
             st.button(NAMES[verdict], shortcut=key, on_click=suppose, args=(verdict,), help=f"{VERDICTS[verdict].capitalize()}.")
     about, supposed = st.session_state.get(PENDING, ("", ""))
     if about == row.gold.id:
@@ -182,7 +192,10 @@ def _decide(desk: Desk) -> None:
         st.caption("Nothing was judged since the run was decided.")
         return
     st.caption("Labels were judged since the run was decided: its verdict and its report do not know of that yet.")
-    if st.button("Decide again", type="primary"):
+    enough = _enough(desk)
+    if not enough:
+        st.caption(f"So few leave almost everything possible, and the verdict would say so. Judge {FEWEST} of the sample first.")
+    if st.button("Decide again", type="primary" if enough else "secondary"):
         with st.spinner("Deciding, and writing the report …"), desk.run.locked():
             before = read_record(Decision, desk.run.folder / "decision.json")
             after = decide_run(desk.run)

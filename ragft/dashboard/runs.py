@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from ragft.study import Decider
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "example"  # in a checkout
 RUNS, CHOSEN = "ragft_runs", "run"  # keys of the session; the second also stands in the address
+OF_A_RUN = re.compile(r"^\d{4}-\d\d-\d\d-|-[0-9a-f]{12}$")
 Known = Mapping[str, Any]  # what the templates of the report know of a run
 
 
@@ -29,14 +32,28 @@ class Listed:
     name: str  # of its folder
     folder: Path
     status: str
+    began: str  # ISO 8601; "": not known
     verdict: str | None
     questions: int | None
     example: bool
 
     @property
     def label(self) -> str:
-        """ "adopt-both · 2026-01-31-manuals-1f2e3d4c5b6a"."""
-        return f"{'example · ' if self.example else ''}{self.verdict or self.status} · {self.name}"
+        """ "31 Jan 10:50 · adopt-both · manuals": the narrow box shows the beginning."""
+        return f"{self.when} · {self.verdict or self.status} · {self.study}{' (example)' if self.example else ''}"
+
+    @property
+    def when(self) -> str:
+        """When it began, in UTC, short."""
+        try:
+            return f"{datetime.fromisoformat(self.began):%d %b %H:%M}"
+        except ValueError:
+            return self.name[:10]
+
+    @property
+    def study(self) -> str:
+        """The name without the day before and the fingerprint behind it."""
+        return OF_A_RUN.sub("", self.name) or self.name
 
 
 def listed(folder: Path | None = None) -> dict[str, Listed]:
@@ -45,7 +62,7 @@ def listed(folder: Path | None = None) -> dict[str, Listed]:
     for where, example in ((folder or st.session_state[RUNS], False), (EXAMPLES, True)):
         for row in _rows(where):
             path = Path(row["run"])
-            found.setdefault(path.name, Listed(path.name, path, row["status"], row["verdict"], row["questions"], example))
+            found.setdefault(path.name, Listed(path.name, path, row["status"], row["began"] or "", row["verdict"], row["questions"], example))
     return found
 
 
@@ -123,9 +140,9 @@ def of_losses(run: Run) -> Known:
 
 
 def form(run: Run) -> str:
-    """What is lost by the form of answers alone, in words; "" where that is little, or no report has been written yet."""
-    lost = ladderpage.read_losses(run, material(run).comparison.metric)
-    return ladder.form_words(lost) if lost else ""
+    """What is lost by the form of answers alone, in words; "" where no arm loses more than the margin by it, or no report has been written yet."""
+    c = material(run).comparison
+    return ladder.form_words(ladderpage.read_losses(run, c.metric), c.margin)
 
 
 @kept()

@@ -118,7 +118,8 @@ def checked(study: Study) -> bool:
     if made := st.session_state.pop(MADE, None):
         said = "; ".join(f"{number:,} {what}" for what, number in made.items())
         st.success(looks.plain(f"Made from the documents: {said}. Read some of {folder / 'questions.jsonl'} before you trust them."))
-    findings, leaks = _findings(str(folder), stamp_of(path for path in folder.rglob("*") if path.is_file()))
+    findings, leaks, said = _findings(str(folder), stamp_of(path for path in folder.rglob("*") if path.is_file()))
+    st.caption(said)
     wrong = [finding for finding in findings if not finding.ok]
     if wrong:
         st.warning(f"{len(wrong)} of {len(findings)} checks failed; a run is possible all the same.", icon=":material/warning:")
@@ -148,5 +149,10 @@ def _no_questions(folder: Path) -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the documents, checking the questions …")
-def _findings(folder: str, changed: int) -> tuple[list[Finding], str]:
-    return check_domain(Path(folder), None), gate_text(look(load_domain(folder), None))
+def _findings(folder: str, changed: int) -> tuple[list[Finding], str, str]:
+    """The checks, what leaks, and how much there is."""
+    domain = load_domain(folder)
+    train, dev, test = (len(domain.split(split)) for split in ("train", "dev", "test"))
+    asked = f"{train + dev + test:,} questions: {train:,} to train on, {dev:,} to choose settings by, {test:,} to test."
+    said = f"{len(domain.documents):,} documents; {asked}"
+    return check_domain(Path(folder), None), gate_text(look(domain, None)), said

@@ -27,10 +27,10 @@ def show() -> None:
     summary = registry.lookup("metric", m.comparison.metric).summary
     looks.section("verdict.html", {"m": m, "d": m.decision, "c": m.comparison, "metric_summary": summary, "form": runs.form(run)})
     looks.say(" · ".join(["{}"] * len(WAYS)), *(looks.anchor(words, looks.link(page, run=name)) for page, words in WAYS.items()))
+    _download(run)
     st.subheader("The arms")
     looks.markup(pictures.arms(m.comparison, m.decision.recommend))
     looks.say(INTERVALS, looks.anchor("Arms", looks.link("arms", run=name, tab="Differences and 2×2")))
-    _download(run)
 
 
 def _download(run: Run) -> None:

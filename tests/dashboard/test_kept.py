@@ -55,7 +55,7 @@ def test_another_score_is_seen_by_every_page_of_answers(run):
     for page in ("arms", "losses", "review", "questions"):
         found = opened(folder, page, **({"id": "q00"} if page == "questions" else {}))
         assert not found.exception and not found.error, page
-    assert found.dataframe[0].value.loc["q00", "rag"] == "✗ wrong"
+    assert found.dataframe[0].value.loc["q00", "rag"] == "✗"
 
 
 def test_a_function_is_called_once_a_state_of_the_files(run):

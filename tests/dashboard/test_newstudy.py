@@ -58,7 +58,7 @@ def test_nothing_chosen(tmp_path):
     assert [tab.label for tab in found.tabs] == ["Upload", "A folder on this machine", "A study that is here"]
     assert any(str(tmp_path / "studies").replace("_", "\\_") in caption.value for caption in found.caption)
     button(found, "Make the study").click().run()
-    assert "a study's name has letters" in found.error[0].value
+    assert "Give the study a name" in found.error[0].value
 
 
 def test_a_link_runs_no_plugin_of_its_study(tmp_path, study):
