@@ -92,6 +92,23 @@ def test_curves_differ_by_more_than_colour():
     assert len({dashes for _, dashes in styles}) == 6 and len({colour for colour, _ in styles}) == 6
 
 
+def test_a_curve_keeps_its_looks_unless_two_would_look_alike():
+    def looks(*styles):
+        return [colour for _, colour, _ in charts.line_keys([Line("x", ((1, 1),), style) for style in styles])]
+
+    every = looks(*range(6))
+    assert looks(3, 1) == [every[3], every[1]]
+    assert looks(0, 6) == looks(None, None) == every[:2]
+
+
+def test_a_long_last_tick_ends_at_the_edge():
+    root = parse(charts.line_chart([Line("x", ((20_000.0, 1.0),))], title="t", x_unit="questions", y_unit="EUR"))
+    ends = [e.text for e in root.iter(SVG + "text") if e.attrib["class"] == "tick last"]
+    assert ends == ["20,000"]
+    short = parse(charts.line_chart([Line("x", ((20.0, 1.0),))], title="t", x_unit="questions", y_unit="EUR"))
+    assert not [e for e in short.iter(SVG + "text") if e.attrib["class"] == "tick last"]
+
+
 def test_smooth_keeps_a_constant_and_the_number_of_points():
     points = tuple((float(i), 2.0) for i in range(7))
     assert charts.smooth(points, 3) == points

@@ -16,6 +16,11 @@ def test_documents_are_those_that_were_cut_and_those_that_are_asked_about():
     assert found == [corpus.Listed("a.md", "", 0, 0, 1), corpus.Listed("b.md", "Pumps", 90, 2, 2)]
 
 
+def test_a_question_counts_in_every_document_that_holds_evidence_of_it():
+    found = corpus.documents([], [gold("q1", "a.md", Span("a.md", 2, 4), Span("b.md", 0, 3), Span("b.md", 5, 6))])
+    assert [(one.id, one.questions) for one in found] == [("a.md", 1), ("b.md", 1)]
+
+
 def test_questions_by_kind_and_stratum():
     golds = [gold("q1", "a", kind="who"), gold("q2", "a"), gold("q3", "a", stratum="unanswerable"), gold("q4", "a")]
     assert corpus.questions_table(golds) == {"exact": {"trained-fact": 2, "unanswerable": 1}, "who": {"trained-fact": 1}}

@@ -14,7 +14,8 @@ import streamlit as st
 
 from ragft.store import Run
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 ASKED = ("gold.jsonl", "questions.jsonl", "study.yaml", "manifest.json")
 
 
@@ -53,7 +54,7 @@ class Kept(Generic[P, T]):
             return make(Run(Path(folder)), *more)
 
         of.__module__, of.__qualname__ = make.__module__, make.__qualname__  # what Streamlit knows it by
-        self._by, self._stored = by, st.cache_resource(of, max_entries=entries, show_spinner=spinner)
+        self._by, self._stored = by, st.cache_resource(max_entries=entries, show_spinner=spinner)(of)
 
     def __call__(self, run: Run, *more: P.args, **named: P.kwargs) -> T:
         return self._stored(str(run.folder), self._by(run), *more, *named.values())
