@@ -102,7 +102,7 @@ def test_behind_the_link_of_a_slice_are_as_many_questions_as_it_counts(runs):
     page = shown(runs, "losses")
     for cell in (cell for cell in page.find_all("th") if cell.a and "questions?" in cell.a["href"]):
         asked = dict(parse_qsl(urlsplit(cell.a["href"]).query))
-        counted = int(cell.parent.find("td", attrs={"data-label": "n"}).get_text())
+        counted = int(cell.small.get_text().removeprefix("n = "))
         listed = opened(runs, "questions", **asked).caption[0].value
         assert listed.startswith(f"{counted} of 20 questions"), (asked, listed)
 
