@@ -9,8 +9,6 @@ Pages are drawn by Streamlit's AppTest, without a browser. Two minutes on two co
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import sys
 import tempfile
@@ -22,6 +20,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # tests/ makes the runs, and is not installed
 
 from ragft.report import write_report
+from ragft.scripting import job_parser, run_job
 from ragft.store import Run
 from ragft.study import Decider
 from tests.dashboard.pages import html, opened
@@ -73,12 +72,11 @@ def _timed(step: Callable[[], Any]) -> float:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = job_parser(__doc__)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--questions", type=int, default=10_000)
     given = parser.parse_args(arguments)
-    print(json.dumps(measure(given.runs, given.questions), indent=1))
-    return 0
+    return run_job("bench_dashboard", lambda: measure(given.runs, given.questions))
 
 
 if __name__ == "__main__":

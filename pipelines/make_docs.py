@@ -39,9 +39,9 @@ def made(docs: Path) -> dict[Path, str]:
     """Every file of docs/ that has a part from the code, as it should be. Raises KeyError for a mark of which there is no part."""
     parts = {
         "commands": commands.commands_part(),
-        "public": public.public_part(),
         **keys.parts(),
         **registered.parts(),
+        **public.parts(),
         **verdicts.parts(),
         **methods.parts((docs / "peft.md").read_text(encoding="utf-8")),
     }

@@ -1,7 +1,8 @@
 """What README and docs show: blocks of code and commands in the text, and what is to be done with each kind.
 
-A block is run by its language: bash lines and Python in the page's own order in one folder (docworld.py), YAML is read as a study.
-What cannot be run stands here, with the reason; tests/test_doc_examples.py fails for a block that is neither.
+A block is run by its language: the commands of bash and Python in the page's own order in one folder (docworld.py), YAML is read as a study.
+Data is parsed, and what a command prints is shown. What is not run stands here, with the reason and, of a script, the test that runs it on a tiny
+model; tests/test_doc_examples.py fails for what is neither. Of commands in the text only the options are checked.
 """
 
 from __future__ import annotations
@@ -21,23 +22,31 @@ READ = ("csv", "json", "jsonl", "toml")  # parsed
 SHOWN = ("text",)  # what a command prints; checked where CHECKED says so
 CHECKED = ("docs/tutorial.md",)  # pages whose `text` blocks are what the command before them prints, whatever the model
 
-# Pages with shell scripts or workflows as wholes, whose every block has a test of its own.
+# Blocks that a test of its own runs, by page and language.
 OWN_TESTS = {
-    "docs/batch.md": "tests/test_batch_docs.py",
-    "docs/python.md": "tests/test_python_docs.py",
-    "docs/plugins.md": "tests/test_python_docs.py",
+    ("docs/batch.md", "sh"): "tests/test_batch_docs.py",
+    ("docs/batch.md", "yaml"): "tests/test_batch_docs.py",
+    ("docs/batch.md", "python"): "tests/test_batch_docs.py",
+    ("docs/python.md", "python"): "tests/test_python_docs.py",
+    ("docs/plugins.md", "python"): "tests/test_python_docs.py",
+    ("docs/plugins.md", "yaml"): "tests/test_python_docs.py",
 }
-# Commands of ragft that are only parsed, by how they begin.
+# Commands that are only parsed, by how they begin.
 ONLY_PARSED = {
     "ragft validate": "a minute at least, hours for the page; `make test` runs `ragft validate --quick`",
     "ragft check data/general": "tests/test_end_to_end.py runs it, on the real weights",
     "ragft questions make docs --out study --writer local:smollm2-135m-instruct": "asks the real model for minutes; a scripted writer is in tests/written",
-    "ragft dashboard": "serves until it is stopped; the dashboard has tests of its own",
+    "ragft dashboard": "serves until it is stopped; tests/dashboard opens its pages",
+    "python pipelines/compare_peft.py": "17 methods, alone and behind retrieval; tests/test_compare_peft.py runs two of them",
+    "python pipelines/bench_generation.py": "asks many hundreds of questions; tests/test_pipelines.py runs it with a few",
+    "python pipelines/sweep.py": "starts processes, which know nothing of tiny models in the place of the real ones; tests/test_sweep.py runs it",
+    "make": "installs packages, or runs for minutes; that there is such a target is checked",
 }
 # Other commands that are not called, by how they begin.
 NOT_CALLED = {
-    "python data/make_documents.py": "needs reportlab, which nothing else does",
+    "python data/make_documents.py": "needs reportlab, which nothing else does; what it made is read by tests/test_data.py",
     "inspect": "another tool, not installed; tests/test_scorelogs.py reads logs as these lines write them",
+    "cp": "the shell's; tests/test_batch_docs.py runs it",
 }
 
 
@@ -67,6 +76,11 @@ def inline(page: str) -> list[str]:
     tokens = MarkdownIt("commonmark").enable("table").parse((ROOT / page).read_text(encoding="utf-8"))
     spans = [child.content for token in tokens for child in token.children or () if child.type == "code_inline"]
     return sorted({span for span in spans if re.match(r"(ragft|python|make) [^-]", span)})
+
+
+def own_test(block: Block) -> str | None:
+    """The test that this block is left to."""
+    return OWN_TESTS.get((block.page, block.language))
 
 
 def lines(block: Block) -> list[list[str]]:

@@ -1,7 +1,7 @@
 """The folder in which the documentation's commands are run: what they name is there, on a tiny model, and what people do in between is done.
 
-`data/tarnbeck` is the small domain of tiny.py here; `RUN` and `runs/2026-01-01-demo-0` are finished runs of it. The only two things
-that are not as for a user: the bundled weights' names mean tiny models, and every study is cut short (SHORT).
+`data/tarnbeck` is the small domain of tiny.py here; `RUN`, `runs/2026-01-01-demo-0` and `baseline` are finished runs of it. The only two
+things that are not as for a user: the bundled weights' names mean tiny models, and every study is cut short (SHORT).
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ import io
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pytest
 from docblocks import ROOT
+from scripts import load_script
 from test_scorelogs import eval_log, harness, sample, write_eval, write_lines
 from tiny import DOCUMENTS, question_lines, write_domain
 from written.writers import ASKED, ENGLISH, WORDED, write_corpus
+
+from ragft.scripting import DONE, UNDECIDED
 
 SHORT = ["train_tokens=400", "train_batch_size=1", "max_new_tokens=4", "seeds=[0]", "context_tokens=96", "limit=12"]
 DEMO = "runs/2026-01-01-demo-0"
@@ -56,6 +60,7 @@ def build(folder: Path) -> None:
     (made,) = (folder / "runs").iterdir()
     for name in ("RUN", DEMO):
         shutil.copytree(made, folder / name)
+    shutil.copytree(made, folder / "baseline", ignore=shutil.ignore_patterns("artifacts"))
 
 
 def run(arguments: list[str]) -> str:
@@ -69,8 +74,24 @@ def run(arguments: list[str]) -> str:
     return said.getvalue()
 
 
+def run_script(words: list[str]) -> str:
+    """One script of pipelines/; what it printed. Fails where its exit code is not 0; of the gate, where it does not compare."""
+    name = Path(words[0]).stem
+    assert words[0] == f"pipelines/{name}.py", f"nothing runs {words[0]}"
+    said, log = io.StringIO(), io.StringIO()
+    with redirect_stdout(said), redirect_stderr(log):
+        code = load_script(name).main(words[1:])
+    assert code in ((DONE, UNDECIDED) if name == "gate" else (DONE,)), f"python {' '.join(words)}: exit code {code}\n{log.getvalue()}"
+    return said.getvalue()
+
+
+PROGRAMS: dict[str, Callable[[list[str]], str]] = {"ragft": run, "python": run_script}
+
+
 def between(words: list[str]) -> None:
     """What a person does before such a command: fills in a sheet, names a new folder, types the one that `ragft ls` printed."""
+    if words[0] == "pipelines/build_rag.py":
+        shutil.rmtree("runs")  # the stages begin with a study that has not run
     if words[:1] == ["export"]:
         shutil.rmtree(words[words.index("--to") + 1], ignore_errors=True)
     if "--verdicts" in words:
@@ -80,8 +101,9 @@ def between(words: list[str]) -> None:
     for word in words:
         path = Path(word)
         if path.parent == Path("runs") and not path.exists():
-            made = [run for run in Path("runs").glob(f"*-{path.name}-*") if (run / "decision.json").is_file()]
-            path.symlink_to(max(made, key=lambda run: run.stat().st_mtime).name)
+            made = [run for run in Path("runs").iterdir() if (run / "decision.json").is_file()]
+            named = [run for run in made if f"-{path.name}-" in run.name] or made  # that study's, or whatever there is for a name made up
+            path.symlink_to(max(named, key=lambda run: run.stat().st_mtime).name)
 
 
 def forget_modules(folder: Path) -> None:

@@ -1,8 +1,7 @@
-"""docs/batch.md: its commands parse, its scripts run, its table has every exit code."""
+"""docs/batch.md: its shell scripts, its workflow's steps and its Python run, its table has every exit code. test_doc_examples.py runs its commands."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from made_run import Plan, make_run
-from scripts import PIPELINES, load_script
+from scripts import PIPELINES
 from test_batch import call
 
 from ragft import manifest, scripting
@@ -28,28 +27,6 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, flags=re.DOTALL)
 
 def blocks(kind: str) -> list[str]:
     return [text for name, text in BLOCKS if name == kind]
-
-
-COMMANDS = sorted({line.strip() for line in re.findall(r"python (pipelines/\w+\.py [^\n`]*)", PAGE) if "NAME" not in line})
-
-
-class ParsedError(Exception):
-    pass
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_commands_parse(command, monkeypatch):
-    """With a word in the place of what a shell would put there."""
-    script, *words = shlex.split(re.sub(r'"?\$\([^)]*\)"?', "word", command).split(" > ")[0], comments=True)
-    real = argparse.ArgumentParser.parse_args
-
-    def parse(self, arguments=None, namespace=None):
-        real(self, arguments, namespace)
-        raise ParsedError
-
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse)
-    with pytest.raises(ParsedError):
-        load_script(Path(script).stem).main(words)
 
 
 def test_every_script_that_it_names_is_there_and_every_script_is_named():
@@ -116,10 +93,32 @@ def test_the_slurm_job_chains_the_stages(tmp_path):
     assert [re.findall(r"afterok:(\d)", line) for line in lines] == [[], ["1"], ["2"], ["3"]]
 
 
-def test_the_workflow_is_sound_and_its_gate_step_works(tmp_path):
+def workflow(script: str) -> str:
+    """The command of the workflow's only step with that script."""
     (text,) = blocks("yaml")
-    steps = yaml.safe_load(text)["jobs"]["gate"]["steps"]
-    run = next(step["run"] for step in steps if "pipelines/gate.py" in step.get("run", ""))
+    commands = [step.get("run", "") for step in yaml.safe_load(text)["jobs"]["gate"]["steps"]]
+    (found,) = [command for command in commands if f"pipelines/{script}.py" in command]
+    return found
+
+
+def test_every_script_of_the_workflow_is_run_here():
+    assert re.findall(r"pipelines/(\w+)\.py", "".join(blocks("yaml"))) == ["run_study", "gate"]
+
+
+def test_the_workflow_runs_the_study(tiny_study, tmp_path, monkeypatch):
+    """In this process; what the next step takes from new.json is there."""
+    (tmp_path / "my-study").mkdir()
+    arms = {name: tiny_study.arms[name] for name in ("base", "rag")}
+    save_study(tiny_study.model_copy(update={"arms": arms, "limit": 4}), tmp_path / "my-study" / "study.yaml")
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(workflow("run_study"))
+    assert words[:2] == ["python", "pipelines/run_study.py"] and words[-2:] == [">", "new.json"]
+    code, found, err = call("run_study", *words[2:-2])
+    assert code == 0, err
+    assert (Path(found["run"]) / "report.html") in Path("runs").glob("*/report.html")
+
+
+def test_the_workflow_compares_with_the_baseline(tmp_path):
     new, old = make_run(tmp_path / "runs" / "new", Plan(documents=30, skill={"rag": 1})), make_run(tmp_path / "old", Plan(documents=30))
     for made in (new, old):
         manifest.finish(made)
@@ -130,7 +129,7 @@ def test_the_workflow_is_sound_and_its_gate_step_works(tmp_path):
     shutil.copytree(PIPELINES, tmp_path / "pipelines")
     jq = '#!/bin/sh\n[ "$1 $2" = "-r .run" ] && exec python -c "import json; print(json.load(open(\'$3\'))[\'run\'])"\n'
     env = on_path(tmp_path, jq=jq) | {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
-    done = subprocess.run(["bash", "-e", "-c", f"{run} --arm rag"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(["bash", "-e", "-c", f"{workflow('gate')} --arm rag"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert (tmp_path / "summary.md").read_text().startswith("## Worse than the baseline\n")
 

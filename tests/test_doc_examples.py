@@ -1,4 +1,7 @@
-"""Every example and command of README and docs is run, or stands in docblocks.py with the reason why it is not."""
+"""Every command and program in a block of README and docs is run, on a tiny model, or stands in docblocks.py with the reason why it is not.
+
+Blocks of YAML are read as studies, data is parsed. Commands within the text are not run: that they, their options, scripts and targets exist is checked.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,8 @@ from ragft.settings import Study
 
 ALL = [block for page in docblocks.PAGES for block in docblocks.blocks(page)]
 INLINE = sorted({span for page in docblocks.PAGES for span in docblocks.inline(page)})
-RUN_PAGES = [
-    page for page in docblocks.PAGES if page not in docblocks.OWN_TESTS and any(block.language in docblocks.RUN for block in docblocks.blocks(page))
-]
+RUN_PAGES = sorted({block.page for block in ALL if block.language in docblocks.RUN and not docblocks.own_test(block)})
+REASONS = {**docblocks.ONLY_PARSED, **docblocks.NOT_CALLED}
 
 
 @pytest.fixture(scope="session")
@@ -61,14 +63,16 @@ def here(workshop, tmp_path, monkeypatch, tiny_model, tiny_embedder):
 
 @pytest.mark.parametrize("block", ALL, ids=str)
 def test_every_block_has_a_language_that_is_run_read_or_shown(block):
-    allowed = (*docblocks.RUN, *docblocks.READ, *docblocks.SHOWN, *(("sh",) if block.page in docblocks.OWN_TESTS else ()))
-    assert block.language in allowed, f"{block}: {block.language!r}; see docblocks.py"
+    allowed = (*docblocks.RUN, *docblocks.READ, *docblocks.SHOWN)
+    assert docblocks.own_test(block) or block.language in allowed, f"{block}: {block.language!r}; see docblocks.py"
 
 
-@pytest.mark.parametrize(("page", "test"), docblocks.OWN_TESTS.items())
-def test_a_page_that_is_left_to_its_own_test_has_one(page, test):
-    if any(block.page == page for block in ALL):
-        assert page.split("/")[-1] in (docblocks.ROOT / test).read_text(encoding="utf-8")
+@pytest.mark.parametrize(("left", "test"), docblocks.OWN_TESTS.items(), ids=str)
+def test_what_is_left_to_a_test_of_its_own_has_one(left, test):
+    page, language = left
+    assert any((block.page, block.language) == left for block in ALL)
+    said = (docblocks.ROOT / test).read_text(encoding="utf-8")
+    assert page.split("/")[-1] in said and f'"{language}"' in said
 
 
 @pytest.mark.parametrize("page", RUN_PAGES)
@@ -80,6 +84,8 @@ def test_the_page_runs_from_top_to_bottom(page, here, monkeypatch):
     names: dict = {"__name__": "page"}
     said = ""
     for block in docblocks.blocks(page):
+        if docblocks.own_test(block):
+            continue
         if block.language == "bash":
             said = "".join(call(words) for words in docblocks.lines(block))
         elif block.language == "python":
@@ -107,29 +113,23 @@ def call(words: list[str]) -> str:
     """One line of a bash block; what it printed where it was run."""
     if docblocks.starts(words, docblocks.NOT_CALLED):
         return ""
-    program, *rest = words
-    if program == "ragft":
-        if docblocks.starts(words, docblocks.ONLY_PARSED):
-            parse_ragft(rest)
-            return ""
-        docworld.between(rest)
-        return run_into(rest)
-    if program == "make":
-        assert set(rest) <= docblocks.make_targets()
-    elif program == "python":
-        parse_script(rest)
-    else:
+    if docblocks.starts(words, docblocks.ONLY_PARSED):
+        parse(words)
+        return ""
+    if words[0] not in docworld.PROGRAMS:
         raise AssertionError(f"nothing runs {' '.join(words)!r}: say in docblocks.NOT_CALLED why, or leave it out")
-    return ""
+    docworld.between(words[1:])
+    return run_into(words)
 
 
-def run_into(arguments: list[str]) -> str:
+def run_into(words: list[str]) -> str:
     """`… > file` writes what is printed there."""
+    program, *arguments = words
     if ">" in arguments:
         at = arguments.index(">")
-        Path(arguments[at + 1]).write_text(docworld.run(arguments[:at]), encoding="utf-8")
+        Path(arguments[at + 1]).write_text(docworld.PROGRAMS[program](arguments[:at]), encoding="utf-8")
         return ""
-    return docworld.run(arguments)
+    return docworld.PROGRAMS[program](arguments)
 
 
 def python(block: Block, names: dict) -> None:
@@ -147,14 +147,8 @@ def python(block: Block, names: dict) -> None:
 
 
 def read_yaml(block: Block) -> None:
-    """A study, or what may stand in one, with each line that is commented out as well; or a workflow, whose commands are called."""
+    """A study, or what may stand in one, with each line that is commented out as well."""
     raw = yaml.safe_load(block.text)
-    if "jobs" in raw:
-        for job in raw["jobs"].values():
-            for step in job["steps"]:
-                for words in docblocks.lines(Block(block.page, block.line, "bash", step.get("run", ""))):
-                    call(words)
-        return
     Study.model_validate({"domain": ".", **raw})
     for line in re.findall(r"^# (\w+: .*)$", block.text, flags=re.MULTILINE):
         more = yaml.safe_load(line)
@@ -165,9 +159,30 @@ def read_yaml(block: Block) -> None:
 def test_what_is_not_run_is_still_there():
     """An exception that no page needs any more goes away."""
     said = [" ".join(words) for block in ALL if block.language == "bash" for words in docblocks.lines(block)] + INLINE
-    known = [entry for entry in docblocks.ONLY_PARSED if entry.split()[1] in get_command(app).commands]
-    for entry in (*known, *docblocks.NOT_CALLED):
+    for entry in REASONS:
         assert any(f"{line} ".startswith(f"{entry} ") for line in said), entry
+
+
+@pytest.mark.parametrize(("entry", "reason"), REASONS.items())
+def test_the_tests_that_a_reason_names_are_there(entry, reason):
+    """A script that is only parsed must name one, which names it."""
+    named = [docblocks.ROOT / path for path in re.findall(r"tests/[\w/.]*\w", reason)]
+    assert all(path.exists() for path in named)
+    if entry.startswith("python pipelines/"):
+        script = re.escape(Path(entry.split()[1]).stem)
+        assert any(re.search(rf"\b{script}\b", path.read_text(encoding="utf-8")) for path in named)
+
+
+def hidden(blocks: list[Block]) -> list[str]:
+    """Lines with a script of pipelines/ in blocks that nothing runs."""
+    unrun = [block for block in blocks if block.language != "bash" and not docblocks.own_test(block)]
+    return [line for block in unrun for line in block.text.splitlines() if re.search(r"\bpython pipelines/", line)]
+
+
+def test_every_line_with_a_script_is_run_or_listed():
+    """Lines of bash blocks are: `call` parses what is listed and runs the rest."""
+    assert hidden(ALL) == []
+    assert len(hidden([Block("page.md", 1, language, "$ python pipelines/gate.py A B\n") for language in ("text", "bash", "yaml")])) == 2
 
 
 @pytest.mark.parametrize(
@@ -177,6 +192,8 @@ def test_what_is_not_run_is_still_there():
         ("bash", "make nothing"),
         ("bash", "ragft run --nonsense"),
         ("bash", "python pipelines/choose_k.py data/tarnbeck --nonsense"),
+        ("bash", "python pipelines/compare_peft.py data/tarnbeck --nonsense"),
+        ("bash", "python pipelines/gate.py no-such-run neither"),
         ("python", "raise ValueError"),
         ("python", ">>> 1 + 1\n3\n"),
         ("yaml", "arms: [rag, nonsense]"),
@@ -212,6 +229,17 @@ def test_commands_in_the_text_are_known(span):
         command, rest = command_of(words)
         options = [word.partition("=")[0] for word in rest if word.startswith("--")]
         assert set(options) <= {opt for p in getattr(command, "params", []) for opt in p.opts} | {"--help"}
+
+
+def parse(words: list[str]) -> None:
+    """Of a command that is not run: that it would be taken."""
+    program, *rest = words
+    if program == "make":
+        assert set(rest) <= docblocks.make_targets()
+    elif program == "python":
+        parse_script(rest)
+    else:
+        parse_ragft(rest)
 
 
 def command_of(words: list[str]):

@@ -230,11 +230,17 @@ def test_types_limits_and_defaults_are_said(generator):
 
 
 def test_every_public_name_is_described(pages, site):
+    """Under a heading of its own, with a docstring."""
     import ragft
+    import ragft.plugins
 
-    text = pages[site / "reference" / "python.html"].text
-    for name in ragft.__all__:
-        assert f"ragft.{name}" in re.sub(r"<[^>]+>", "", text), name
+    described = {}
+    for section in pages[site / "reference" / "python.html"].text.split("<h3 ")[1:]:
+        heading, _, rest = section.partition("</h3>")
+        described[re.sub(r"<[^>]+>|&para;", "", heading.partition(">")[2]).strip()] = rest
+    wanted = [f"{module.__name__}.{name}" for module in (ragft, ragft.plugins) for name in module.__all__]
+    assert sorted(described) == sorted(wanted)
+    assert [name for name in wanted if "<p>" not in described[name]] == []
 
 
 def test_every_method_has_a_picture_an_equation_and_figures(pages, site, generator):
@@ -245,11 +251,27 @@ def test_every_method_has_a_picture_an_equation_and_figures(pages, site, generat
     assert sorted(name for names in PAGES.values() for name in names) == sorted(registry.entries("tuning"))
     for page, names in PAGES.items():
         text = pages[site / "methods" / page.replace(".md", ".html")].text
-        assert text.count('class="equation"') >= len(names)
-        for name in names:
-            assert f'id="{name}"' in text and f'src="{name}.svg"' in text
-            section = text.split(f'id="{name}"')[1].split("<h2")[0]
-            assert "parameters trained" in section and "score with passages" in section
+        assert {name: missing(name, section_of(text, name)) for name in names} == {name: [] for name in names}
+
+
+def section_of(page: str, name: str) -> str:
+    """A built page from that heading to the next."""
+    return page.split(f'<h2 id="{name}"')[1].split("<h2")[0]
+
+
+def missing(name: str, section: str) -> list[str]:
+    """What a method's section must have and has not."""
+    wanted = ('<p class="equation">', f'src="{name}.svg"', "parameters trained", "score with passages")
+    return [one for one in wanted if one not in section]
+
+
+def test_a_method_without_an_equation_is_noticed(pages, site):
+    """Those of the page's top and of the other methods do not stand for its own."""
+    text = pages[site / "methods" / "adapters.html"].text
+    section = section_of(text, "adapter")
+    less = re.sub(r'<p class="equation">.*?</p>', "", section, flags=re.DOTALL)
+    assert missing("adapter", section_of(text.replace(section, less), "adapter")) == ['<p class="equation">']
+    assert missing("adapter", section_of(text, "mam")) == ['src="adapter.svg"']
 
 
 def test_each_verdict_is_shown_as_it_is_given(generator):

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -145,7 +146,7 @@ def test_bench_threads(capsys, tiny_model, monkeypatch):
 
 
 def test_bench_training(capsys, tiny_model, monkeypatch, with_gradients):
-    """All of it but the other side, which is no dependency: without it the script says so."""
+    """Its parts, and that it says so where the other side is not installed."""
     pytest.importorskip("torch")
     from ragft.tuning.rows import encode_example
     from ragft.weights import load_tokenizer
@@ -162,6 +163,55 @@ def test_bench_training(capsys, tiny_model, monkeypatch, with_gradients):
     assert script.ours(tiny_model, examples, encoded, "float32") > 0
     monkeypatch.setattr(script, "MATRIX_SECONDS", 0.01)
     assert script.matrix_gflops(tiny_model) > 0
+
+
+def stand_in_for_trl(monkeypatch) -> list[dict]:
+    """Modules with what the benchmark takes of TRL and of datasets, a training of two seconds; what each was asked for."""
+    import transformers.trainer  # it looks once for datasets, and must not find this one
+
+    asked: list[dict] = []
+
+    class Trainer:
+        def __init__(self, *, model, args, train_dataset, processing_class, peft_config):
+            assert model.config and processing_class.eos_token_id is not None and peft_config.r == 8
+            asked.append({**args, "rows": train_dataset, "printing": True})
+
+        def remove_callback(self, callback):
+            asked[-1]["printing"] = callback is not transformers.PrinterCallback
+
+        def train(self):
+            return SimpleNamespace(metrics={"train_runtime": 2.0})
+
+    parts = {
+        "trl": {"__version__": "stand-in", "SFTConfig": dict, "SFTTrainer": Trainer},
+        "datasets": {"Dataset": SimpleNamespace(from_list=list)},
+    }
+    for name, attributes in parts.items():
+        module = ModuleType(name)
+        vars(module).update(attributes)
+        monkeypatch.setitem(sys.modules, name, module)
+    return asked
+
+
+def test_bench_training_to_its_end(capsys, tiny_model, monkeypatch, with_gradients):
+    """Everything but the other side's training, which is a stand-in: TRL is no dependency."""
+    asked = stand_in_for_trl(monkeypatch)
+    script = load_script("bench_training")
+    monkeypatch.setattr(script, "MATRIX_SECONDS", 0.01)
+    assert script.main(["--model", str(tiny_model), "--examples", "4", "--repeats", "1", "--profile"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["trl"], found["examples"]) == ("stand-in", 4)
+    for kind in ("qa", "raft"):
+        line = found[kind]
+        assert line["seconds"].keys() == {"ragft", "ragft_probed", "trl_best", "trl_best_in_bfloat16", "trl_default"}
+        assert line["ratio_best"] == pytest.approx(2 / line["seconds"]["ragft"][0]) and line["share_of_matrix_rate"] > 0
+        assert all(sum(shares.values()) == pytest.approx(1) for shares in line["profile"].values()) and len(line["profile"]) == 2
+    assert found["ratio_best"] == min(found[kind]["ratio_best"] for kind in ("qa", "raft"))
+    assert found["max_rel_diff"] == max(found[kind]["max_rel_diff"] for kind in ("qa", "raft")) < 1e-3
+    per_kind = [*script.TRIED, script.TRIED[0], {**script.TRIED[0], "bf16": True}, script.DEFAULTS]  # all rows as fast: the first is its best
+    assert [{key: one[key] for key in wanted} for one, wanted in zip(asked, 2 * per_kind, strict=True)] == 2 * per_kind
+    assert not any(one["printing"] for one in asked)
+    assert all(len(row["input_ids"]) == len(row["labels"]) and set(row["labels"]) != {-100} for one in asked for row in one["rows"])
 
 
 def test_bench_training_against_trl(capsys, tiny_model, monkeypatch, with_gradients):

@@ -92,6 +92,18 @@ def test_the_plugins_of_the_page_are_one_of_each_kind_and_work_in_a_study(small,
     assert {entry.kind for entry in registry.outside()} == set(KINDS)
 
 
+def test_the_study_of_the_plugins_page_finds_them(small, tmp_path, monkeypatch):
+    """A file beside study.yaml, and a module that can be imported."""
+    (settings,) = blocks("plugins.md", "yaml")
+    (tmp_path / "my_metric.py").write_text(next(block for block in blocks("plugins.md") if "@metric" in block), encoding="utf-8")
+    (tmp_path / "mycompany").mkdir()
+    (tmp_path / "mycompany" / "rag.py").write_text(next(block for block in blocks("plugins.md") if "@retriever" in block), encoding="utf-8")
+    (tmp_path / "study.yaml").write_text(f"domain: .\narms: {{rag: {{retriever: longest}}}}\n{settings}", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    study = load_study(tmp_path / "study.yaml")
+    assert (study.metric, study.arms["rag"].retriever) == ("gold_mentioned", "longest")
+
+
 def test_the_chunker_of_the_page_keeps_every_character():
     names: dict = {}
     exec(next(block for block in blocks("plugins.md") if "@chunker" in block), names)
