@@ -2,8 +2,8 @@
 
     python pipelines/bench_dashboard.py
 
-Prints JSON: seconds of listing the runs and of a page of the smallest of them, of every page of the large run that
-reads its answers or scores, when nothing is in memory yet and again, of the decision that follows a slider, and the share of the limits that each takes.
+Prints JSON: seconds of listing the runs and of a page of the smallest of them, of every page that reads scores or answers, over the
+large run, when nothing is in memory yet and again, of the decision that follows a slider, and the share of the limits that each takes.
 Pages are drawn by Streamlit's AppTest, without a browser. Two minutes on two cores, most of it making the runs; needs no model.
 """
 
