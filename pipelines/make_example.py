@@ -2,8 +2,8 @@
 
     python pipelines/make_example.py runs/2026-01-31-tarnbeck-full-1f2e3d4c5b6a data/example
 
-A second on any machine. The copy names its documents relative to itself, and its verdict is made again from its scores before it is
-called done. Prints JSON: the folder, its bytes and its verdict.
+A second on any machine. The copy names its documents and its general set relative to itself, and its verdict is made again from its
+scores before it is called done. Prints JSON: the folder, its bytes and its verdict.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def make(given: Path, into: Path) -> dict[str, Any]:
         raise InputError(f"{folder}: exists. Remove it first.")
     shutil.copytree(given, folder, ignore=LEFT_OUT)
     study = load_study(folder / "study.yaml")
-    domain = Path(os.path.relpath(Path(study.domain).resolve(), folder.resolve()))
-    save_study(study.model_copy(update={"domain": str(domain)}), folder / "study.yaml")
+    places = {key: os.path.relpath(Path(where).resolve(), folder.resolve()) for key in ("domain", "general") if (where := getattr(study, key))}
+    save_study(study.model_copy(update=places), folder / "study.yaml")
     run = Run(folder)
     decide_run(run)
     report_run(run)

@@ -29,6 +29,7 @@ from ragft.pages import environment
 from ragft.plan import read_plan
 from ragft.review import read_review, review_sentences
 from ragft.risk import KINDS, read_risks
+from ragft.settings import Study
 from ragft.store import Run, write_text
 from ragft.types import OUTCOMES
 from ragft.words import covered
@@ -124,8 +125,17 @@ def origin(m: Material) -> dict[str, Any]:
         "m": m,
         "reviewed": review_sentences(review) if review else ["Nobody has reviewed them (ragft questions review)."],
         "planned": plantext.view(plan) if plan else None,
-        "settings": yaml.safe_dump({**m.study.model_dump(mode="json"), "domain": Path(m.study.domain).name}, sort_keys=False, allow_unicode=True),
+        "settings": yaml.safe_dump(_without_places(m.study), sort_keys=False, allow_unicode=True),
     }
+
+
+def _without_places(study: Study) -> dict[str, Any]:
+    """The settings with the names of folders, and not with where they lie on this machine: a report is handed on."""
+    found = study.model_dump(mode="json")
+    found |= {key: Path(found[key]).name for key in ("domain", "general") if found[key]}
+    for options in (arm["format_options"] for arm in found["arms"].values()):
+        options |= {key: Path(options[key]).name for key in ("domain",) if key in options}
+    return found
 
 
 def _followed_up(m: Material) -> dict[str, Any]:

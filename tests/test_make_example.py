@@ -7,6 +7,7 @@ import json
 import pytest
 
 from ragft.errors import InputError
+from ragft.settings import load_study, save_study
 from ragft.store import Run
 from ragft.study import load_result, replay
 from tests.made_run import Plan, make_run
@@ -20,6 +21,8 @@ def run(tmp_path):
     made = make_run(tmp_path / "runs" / "2026-01-31-works", Plan(files=True))
     text = (made.folder / "manifest.json").read_text().replace('"running"', '"finished"')
     (made.folder / "manifest.json").write_text(text)
+    study = load_study(made.folder)
+    save_study(study.model_copy(update={"general": str(tmp_path / "general")}), made.folder / "study.yaml")
     return made
 
 

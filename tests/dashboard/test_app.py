@@ -51,7 +51,7 @@ def test_no_runs(tmp_path, monkeypatch):
 def test_bundled_example(tmp_path):
     found = opened(tmp_path)  # a folder without runs, as in a fresh checkout
     assert not found.exception
-    assert found.sidebar.selectbox[0].value.endswith("29ec2a3e3596")
+    assert found.sidebar.selectbox[0].value.endswith("-tarnbeck-full-c6f834bf8eda")
     assert "verdict: adopt-both" in html(found)
     assert "This is the bundled example" in html(found) and "start a study" in html(found)
 
