@@ -178,7 +178,7 @@ def test_another_margin_decides_anew_in_the_same_run(finished, tmp_path):
     again = run(study.model_copy(update={"margin": 0.2}), tmp_path / "runs")
     assert again.run.folder.name == result.run.folder.name
     assert again.decision.margin == 0.2
-    assert any(w.startswith("margin changed after answers were seen: 3 -> 20 points.") for w in again.decision.warnings)
+    assert any(w.startswith("margin changed after answers were seen: 3 → 20 points.") for w in again.decision.warnings)
     assert not any("answers were seen" in w for w in run(study, tmp_path / "runs").decision.warnings)
 
 

@@ -14,6 +14,9 @@ from ragft.types import Answer, Gold
 from tests.made_run import Plan, make_run
 
 
+LABEL = Gold("q", ("42",), (), "works.md", "test", "f", 0, "exact", "trained-fact")
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Run:
     return make_run(tmp_path_factory.mktemp("runs") / "run", Plan(error="rag"))
@@ -49,12 +52,12 @@ def test_arms_that_were_shown_the_same_are_grouped(run):
 
 def test_a_whole_system_says_itself_what_it_read():
     answer = Answer("q", "42", "ok", None, "How much?\n\nIt is 42.", None, 0, contexts=("It is 42.",))
-    (group,) = examples.shown([examples.Given("prod", answer, "right", 1.0, True)], Gold("q", ("42",), (), "", "", ""))
+    (group,) = examples.shown([examples.Given("prod", answer, "right", 1.0, True)], LABEL)
     assert (group["system"], group["read"], group["passages"]) == (True, ("It is 42.",), [])
     text = (
         environment()
         .get_template("example.html")
-        .render(x=examples.example("How much?", Gold("q", ("42",), (), "", "", ""), [examples.Given("prod", answer, "right", 1.0, True)]))
+        .render(x=examples.example("How much?", LABEL, [examples.Given("prod", answer, "right", 1.0, True)]))
     )
     assert "What prod says to have read: 1 text" in text and "The exact prompt" not in text and "the question only" not in text
 

@@ -25,6 +25,12 @@ def press(sheet: Sheet, key: str) -> None:
     sheet.settle()
 
 
+def said(sheet: Sheet, words: str) -> None:
+    """Wait until the page says so, and the rest of it is drawn as well: a key that comes before its button is lost."""
+    sheet.page.get_by_text(words).wait_for()
+    sheet.settle()
+
+
 def test_questions_by_keys_and_by_link(sheet):
     page = sheet.open("questions", run=RUN, id="q02")
     assert page.get_by_role("heading", name="What is value q02?").count() == 1
@@ -82,14 +88,14 @@ def test_labels_are_judged_with_two_keys(own):
     press(sheet, "x")
     page.get_by_role("button", name="Accept “Wrong”").wait_for()
     press(sheet, "y")
-    page.get_by_text("1 of 20 judged").wait_for()
+    said(sheet, "1 of 20 judged")
     press(sheet, "a")
     page.get_by_role("button", name="Accept “Right”").wait_for()
     press(sheet, "y")
-    page.get_by_text("2 of 20 judged").wait_for()
+    said(sheet, "2 of 20 judged")
     assert [(row.verdict, row.note) for row in read_review(Run(run.folder)).rows] == [("wrong", "axy: no verdict"), ("ok", "")]
     press(sheet, "z")
-    page.get_by_text("1 of 20 judged").wait_for()
+    said(sheet, "1 of 20 judged")
     page.get_by_role("button", name="Decide again").click()
     page.get_by_text("Decided again.").wait_for()
     sheet.settle()
@@ -112,7 +118,7 @@ def better_and_worse(browser, tmp_path):
 
 
 def test_two_runs_are_chosen_and_a_lost_question_is_followed(better_and_worse):
-    page = better_and_worse.open("compare", run="2026-01-30-better")
+    page = better_and_worse.open("compare", run="2026-01-30-better", arm="rag+lora")
     page.get_by_role("combobox", name="Set beside it").click()
     page.get_by_role("option", name="2026-01-31-worse").click()
     page.wait_for_url("**with=2026-01-31-worse*")
@@ -129,7 +135,7 @@ def test_two_runs_are_chosen_and_a_lost_question_is_followed(better_and_worse):
 
 def test_a_row_of_the_table_is_chosen(sheet):
     page = sheet.open("questions", run=RUN)
-    page.get_by_test_id("stDataFrame").locator("canvas").first.click(position={"x": 15, "y": 35 + 35 * 2 + 17})  # the third row's box
+    page.get_by_test_id("stDataFrame").locator(".dvn-scroller").click(position={"x": 15, "y": 35 + 35 * 2 + 17})  # the third row's box
     page.wait_for_url("**id=q02*")
     sheet.settle()
     assert page.get_by_role("heading", name="What is value q02?").count() == 1

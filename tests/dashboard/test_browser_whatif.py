@@ -47,7 +47,7 @@ def test_a_link_shows_the_same_and_more_questions_move_the_chart(sheet):
 def test_a_need_and_a_kind_of_question(narrow):
     page = narrow.open("whatif", run=RUN)
     page.get_by_text("Needs", exact=True).click()
-    page.get_by_role("checkbox", name="It must be able to cite passages").press("Space")  # not by the mouse: the box moves while the part opens
+    page.get_by_role("switch", name="It must be able to cite passages").press("Space")  # not by the mouse: the box moves while the part opens
     page.wait_for_url("**citations=true*")
     narrow.settle()
     page.get_by_text("Kinds of question", exact=True).click()

@@ -28,7 +28,7 @@ def test_opens_on_all_questions_and_the_first(runs):
     page = opened(runs, "questions")
     assert not page.exception
     assert len(found(page)) == 20
-    assert list(page.dataframe[0].value.columns) == ["rag+lora", "rag", "base", "oracle", "lora", "question", "kind", "document"]
+    assert list(page.dataframe[0].value.columns) == ["rag", "base", "oracle", "lora", "rag+lora", "question", "kind", "document"]
     assert "id" not in page.query_params, "nobody chose it: after another search another one is the first"
     assert "What is value q00?" in html(page)
     assert any(code.value.endswith("id=q00") for code in page.code), "the link to it says which"

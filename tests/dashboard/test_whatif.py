@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from ragft.store import Run
+from ragft.store import Run, write_json
 from ragft.study import Decider
 from tests.dashboard.conftest import finish
 from tests.dashboard.pages import html, opened
@@ -52,8 +53,13 @@ def test_a_margin_decides_anew_and_stands_in_the_address(runs):
     assert "ragft decide" in found.code[1].value
 
 
-def test_limits_of_time_and_memory_have_sliders(runs):
+def test_limits_of_time_and_memory_have_sliders(runs, tmp_path):
+    shutil.copytree(runs / NAME, tmp_path / NAME)
+    for seconds, fit in enumerate(sorted((tmp_path / NAME).glob("arms/*/*/fit.json")), start=1):
+        write_json(fit.with_name("latency.json"), {"seconds": [0.1 * seconds] * 40, "peak_bytes": 2**30})
+    runs = tmp_path
     found = page(runs)
+    assert widget(found, "select_slider", "peak_memory_gib").options[-1] == "no limit"
     wait = widget(found, "select_slider", "p95_latency_seconds")
     assert wait.value is None and wait.options[-1] == "no limit"
     least = wait.options[0]
