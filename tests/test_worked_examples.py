@@ -13,7 +13,6 @@ from ragft.store import Run
 from ragft.types import Answer, Gold
 from tests.made_run import Plan, make_run
 
-
 LABEL = Gold("q", ("42",), (), "works.md", "test", "f", 0, "exact", "trained-fact")
 
 

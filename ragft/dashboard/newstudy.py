@@ -87,11 +87,14 @@ def _settle(path: Path, study: Study) -> None:
     plans = st.session_state.setdefault(PLANS, {})
     key = (str(path), tuple(lines))
     with st.container(horizontal=True):
-        kinds = ("secondary", "primary") if key in plans else ("primary", "secondary")  # the plan first
+        planned = key in plans  # first things first
         plan = st.button(
-            "Show the plan and its price", type=kinds[0], icon=":material/calculate:", help="Tries the model for some seconds; writes nothing."
+            "Show the plan and its price",
+            type="secondary" if planned else "primary",
+            icon=":material/calculate:",
+            help="Tries the model for some seconds; writes nothing.",
         )
-        begin = st.button("Start the run", type=kinds[1], icon=":material/rocket_launch:")
+        begin = st.button("Start the run", type="primary" if planned else "secondary", icon=":material/rocket_launch:")
     if plan:
         with st.spinner(f"Loading {looks.plain(settled.model)} in a process of its own, and trying each kind of work for some seconds …"):
             plans[key] = jobs.plan(path, runs, lines)
