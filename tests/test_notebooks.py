@@ -56,7 +56,6 @@ def test_a_notebook_runs_from_its_first_cell_to_its_last(path, tiny_model, tiny_
     assert (tmp_path / "runs").is_dir()
 
 
-@pytest.mark.xfail(strict=True, reason="both are stored without outputs until their runs on the real model are kept")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_stored_notebook_shows_a_whole_run_and_nothing_of_the_machine(path):
     notebook = nbformat.read(path, as_version=4)

@@ -24,7 +24,8 @@ EDGE = 3  # per cent of the width, at either side of a chart
 CHART = re.compile(r"<(/?)svg\b[^>]*>")
 OF_A_PAGE = """section { background: none; border: 0; border-radius: 0; padding: 0; margin: 0 0 8px; } .chart { margin: 4px 0; }
 section.verdict { padding-top: 14px; } dl.facts { padding: 0; margin: 14px 0; } a { text-decoration: underline; }
-@media (min-width: 641px) { dl.facts { grid-template-columns: repeat(auto-fit, minmax(128px, 1fr)); gap: 14px 16px; } }"""
+@media (min-width: 641px) { dl.facts { grid-template-columns: repeat(auto-fit, minmax(210px, 1fr)); gap: 14px 16px; } }
+.slug { margin-bottom: 6px; }"""
 
 
 def theme() -> Theme:
