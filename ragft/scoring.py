@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,7 +124,7 @@ def frame_of(
     for name, seed, rows in parts:
         if any(row["question"] not in gold for row in rows):
             raise _other_questions(name, seed)
-    every = dict.fromkeys(key for *_, rows in parts for row in rows for key in row)
+    every = dict.fromkeys(chain.from_iterable(chain.from_iterable(rows for *_, rows in parts)))
     keys = [key for key in every if only is None or key in only or key == "question"]
     columns: dict[str, list[Any]] = {
         "arm": [name for name, _, rows in parts for _ in rows],
