@@ -45,7 +45,7 @@ def test_another_margin_is_seen_by_the_page_what_if(run):
 
 def test_another_score_is_seen_by_every_page_of_answers(run):
     folder, scores = run.folder.parent, run.seed_folder("rag", 0) / "scores.jsonl"
-    assert "10.00" not in html(opened(folder, "questions", id="q00"))
+    assert opened(folder, "questions", id="q00").dataframe[0].value.loc["q00", "rag"] == "✓"
     for page in ("arms", "losses", "review"):
         assert not opened(folder, page).exception
     lines = scores.read_text().splitlines()
